@@ -24,8 +24,8 @@ _MODULES = (
 )
 _NAMES = {
     "compare": "jaxcam.results",
-    "evaluate": "jaxcam.evaluate",
-    "explain": "jaxcam.explain",
+    "evaluate": "jaxcam.evaluation",
+    "explain": "jaxcam.explanation",
     "load_run": "jaxcam.results",
     "score": "jaxcam.scoring",
 }

@@ -238,10 +238,5 @@ def _written(value: Any) -> str:
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, tuple | list):
-        return (
-            "("
-            + ",".join(_written(v) for v in value)
-            + ("," if len(value) == 1 else "")
-            + ")"
-        )
+        return "(" + "".join(f"{_written(v)}," for v in value) + ")"
     return str(value)
