@@ -1,0 +1,16 @@
+"""Where the real data and the trained networks lie, for the tests that need them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of real images and weights beside the checkout."""
+    default = Path(__file__).resolve().parents[2] / "shared"
+    folder = Path(os.environ.get("JAXCAM_SHARED", default))
+    if not (folder / "data").is_dir():
+        pytest.skip("the folder of real images and weights is absent")
+    return folder
