@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from jaxcam._types import Array
@@ -48,3 +49,14 @@ def trapezoid(y: Array) -> Array:
     inner = jnp.sum(y[..., 1:-1], axis=-1)
     ends = (y[..., 0] + y[..., -1]) / 2
     return (inner + ends) / (y.shape[-1] - 1)
+
+
+def class_probability(logits: Array, target: Array) -> Array:
+    """Softmax probability of one class a row: logits float[B, K], target int[B]."""
+    if logits.shape[-1] < 2:
+        raise ValueError(
+            "A softmax over a single output is 1 for every image; give the model two "
+            "outputs, or wrap it so that its logits are [0, logit]."
+        )
+    probabilities = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
+    return jnp.take_along_axis(probabilities, target[:, None], axis=-1)[:, 0]

@@ -1,4 +1,4 @@
-"""What can be registered: metrics, fields, methods; and how a selection is written."""
+"""What can be registered, and how a selection of it is written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MetricSpec:
     """A metric: a pure function of one image's fields and what is known about it.
 
@@ -79,7 +79,7 @@ class MetricSpec:
         return keyword_options(self.fn)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FieldSpec:
     """A quantity derived from other fields of one image, shared by the metrics.
 
@@ -101,7 +101,7 @@ class FieldSpec:
         return keyword_options(self.fn)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class MethodSpec:
     """An explanation method and what it needs.
 
@@ -137,6 +137,38 @@ class MethodSpec:
     def summary(self) -> str:
         """First line of the docstring."""
         return (inspect.getdoc(self.fn) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Keyword options of `fn` with their defaults."""
+        return keyword_options(self.fn)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ProbeSpec:
+    """A question to the model whose answers metrics read as fields.
+
+    Attributes:
+      fn: `fn(predict, *inputs, **options) -> {output: array}`. Works on a batch: every
+        input and output has the leading axis `[B]`; `predict` maps model inputs
+        `float[N, H, W, C]` (preprocessed) to logits, for any N.
+      inputs: Names of fields; also `x`, the preprocessed images.
+      outputs: Names of the fields it makes.
+      cost: Forward passes an image and map, in words.
+      static: As in `MetricSpec`.
+      name: Registry key; the function's name by default.
+    """
+
+    fn: Callable[..., Any]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    cost: str
+    static: tuple[str, ...] = ()
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.fn.__name__)
 
     @property
     def options(self) -> dict[str, Any]:
