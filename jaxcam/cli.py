@@ -1,0 +1,252 @@
+"""The command `jaxcam`.
+
+Exit codes: 0 done; 1 a failure that is a bug or the machine's; 2 something asked for
+does not exist or does not fit (the message says what to do); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+EXIT_OK, EXIT_FAILURE, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+Debug = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Explain a classifier's decisions on images and score the explanations.
+
+    Without any option: the small net shipped with jaxcam on procedural images whose
+    objects are known exactly, in about a minute. On your own photographs:
+
+        jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz --data PETS
+
+    Ends with a table of methods by metrics with 95 % intervals. The run directory holds
+    every value of every image. The same command again goes on where it was stopped.
+    """
+
+    model: str = "shapes_net"
+    """Name of a network; `jaxcam list models` shows them."""
+    weights: str | None = None
+    """File of weights (npz or safetensors), or "random"."""
+    data: str = "shapes"
+    """A folder of images, or the name of a data set; `jaxcam list data` shows them."""
+    methods: str = "cam,grad_cam"
+    """Explanation methods, separated by commas; `jaxcam list methods` shows them."""
+    metrics: str = "default"
+    """Metrics or suites, separated by commas; `jaxcam list metrics` shows them."""
+    out: Path | None = None
+    """Run directory; by default a folder under runs/ named after the settings."""
+    preset: str = "paper"
+    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    targets: Literal["auto", "predicted", "label"] = "auto"
+    """Explained class: the predicted one, the labelled one, or the label if known."""
+    labels: Literal["coarse", "exact"] = "coarse"
+    """For data sets with two: which classes count as right."""
+    geometry: Literal["squash", "crop", "original"] = "squash"
+    """How images meet the model's grid; truth is treated alike."""
+    border: Literal["ignore", "foreground", "background"] = "ignore"
+    """What the border class of a trimap counts as."""
+    normalization: str | None = None
+    """How maps are brought to [0, 1]; by default as the preset says."""
+    precision: Literal["highest", "fast"] = "highest"
+    """Float32 matrix products everywhere, or whatever the device does fastest."""
+    limit: int | None = None
+    """Only the first images."""
+    batch_size: int = 16
+    """Images at a time; changes the speed, never a value."""
+    seed: int = 0
+    """Seed of everything random."""
+    keep_maps: bool = True
+    """Store every map: other metrics can then be computed without the model."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        import jaxcam
+        from jaxcam import _spec, evaluation, models
+
+        model = models.load(self.model, weights=self.weights)
+        dataset = jaxcam.data.open_dataset(self.data, labels=self.labels)
+        arguments = {
+            "methods": _spec.split_requests(self.methods),
+            "metrics": _spec.split_requests(self.metrics),
+            "preset": self.preset,
+            "targets": self.targets,
+            "geometry": self.geometry,
+            "border": self.border,
+            "normalization": self.normalization,
+            "precision": self.precision,
+            "limit": self.limit,
+            "batch_size": self.batch_size,
+            "seed": self.seed,
+            "keep_maps": self.keep_maps,
+            "show_progress": True,
+        }
+        out = self.out or evaluation.default_run_directory(model, dataset, **arguments)
+        result = evaluation.evaluate(model, dataset, out=out, **arguments)
+        _show(result)
+        _say(f"\nEvery value of every image is in {out}.")
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """Score saved saliency maps of any framework, without a model.
+
+        jaxcam score --maps maps.npz --truth PETS --metrics default
+
+    Maps are found by image id; missing and surplus ids are counted.
+    """
+
+    maps: Path
+    """An npz file, a folder of npy files, or a run directory of jaxcam."""
+    truth: str
+    """The data set the maps belong to: a folder, or the name of a data set."""
+    metrics: str = "localization"
+    """Metrics or suites, separated by commas."""
+    out: Path | None = None
+    """Run directory; results are only printed by default."""
+    preset: str = "paper"
+    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    size: int = 224
+    """Side of the square grid on which maps meet the truth."""
+    geometry: Literal["squash", "crop", "original"] = "squash"
+    """How images were brought to that grid."""
+    border: Literal["ignore", "foreground", "background"] = "ignore"
+    """What the border class of a trimap counts as."""
+    normalization: str | None = None
+    """How maps are brought to [0, 1]; by default as the preset says."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        from jaxcam import _spec, scoring
+
+        result = scoring.score(
+            self.maps,
+            self.truth,
+            metrics=_spec.split_requests(self.metrics),
+            out=self.out,
+            preset=self.preset,
+            size=(self.size, self.size),
+            geometry=self.geometry,
+            border=self.border,
+            normalization=self.normalization,
+            show_progress=True,
+        )
+        _show(result)
+        if self.out:
+            _say(f"\nEvery value of every image is in {self.out}.")
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
+class List:
+    """Show what can be asked for: metrics, methods, models or data sets."""
+
+    kind: tyro.conf.Positional[Literal["metrics", "methods", "models", "data"]]
+    """What to list."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        from rich import table
+
+        from jaxcam import catalogue
+
+        columns, rows = catalogue.listing(self.kind)
+        shown = table.Table(*columns, box=None, pad_edge=False)
+        for row in rows:
+            shown.add_row(*row)
+        _print(shown)
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """Join runs of the same settings over different images into one.
+
+    Refuses runs of different settings, missing images and images counted twice.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run directories."""
+    out: Path
+    """Directory of the joined run."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        from jaxcam import results, storage
+
+        storage.merge(self.runs, self.out)
+        _show(results.load_run(self.out))
+        return EXIT_OK
+
+
+Command = (
+    Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Score, tyro.conf.subcommand("score")]
+    | Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Merge, tyro.conf.subcommand("merge")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments == ["--version"]:
+        from jaxcam import __version__
+
+        _say(f"jaxcam {__version__}")
+        return EXIT_OK
+    command = tyro.cli(
+        Command,
+        prog="jaxcam",
+        description="Class activation maps from Flax models, and how good they are.",
+        args=arguments,
+    )
+    try:
+        return command.run()
+    except KeyboardInterrupt:
+        _complain("Interrupted; the same command goes on where this one stopped.")
+        return EXIT_INTERRUPTED
+    except (ValueError, TypeError, LookupError, OSError) as error:
+        if command.debug:
+            raise
+        _complain(f"jaxcam: {error}")
+        return EXIT_USAGE
+
+
+def _show(result) -> None:
+    from jaxcam import tables
+
+    for line in tables.report(result, terminal=sys.stdout.isatty()):
+        _print(line)
+
+
+def _print(renderable) -> None:
+    from rich import console
+
+    width = None if sys.stdout.isatty() else 100
+    console.Console(width=width, highlight=False).print(renderable)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _complain(text: str) -> None:
+    sys.stderr.write(text + "\n")
