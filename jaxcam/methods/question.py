@@ -1,0 +1,100 @@
+"""What a method may ask of a model: scores of altered images and activations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+
+from jaxcam._types import Array, PyTree
+
+Score: TypeAlias = Callable[[Array, PyTree], Array]
+"""What is explained: `(logits float[K], target) -> float[]` of one image."""
+
+
+def class_logit(logits: Array, target: Array) -> Array:
+    """The logit of one class, the default score.
+
+    >>> print(class_logit(jnp.array([1.0, 3.0]), 1))
+    3.0
+    """
+    return logits[target]
+
+
+def class_contrast(logits: Array, target: Array) -> Array:
+    """How much more one class is seen than another: `logits[a] - logits[b]`.
+
+    >>> print(class_contrast(jnp.array([1.0, 3.0]), jnp.array([1, 0])))
+    2.0
+    """
+    return logits[target[0]] - logits[target[1]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Question:
+    """A batch of images, what is asked about each, and the model that answers.
+
+    Attributes:
+      model: Its `apply` is used.
+      params: The model's parameters.
+      x: float[B, H, W, C], preprocessed images.
+      targets: What is explained in each image, leading axis B: int32[B] for classes.
+      score: See `Score`.
+      keys: One PRNG key an image.
+      layer: The tapped layer, "" for a method that taps none.
+    """
+
+    model: Any
+    params: PyTree
+    x: Array
+    targets: PyTree
+    score: Score
+    keys: Array
+    layer: str = ""
+
+    def targets_of(self, rows: Array | None = None) -> PyTree:
+        """Targets of the images `rows`, of all by default."""
+        if rows is None:
+            return self.targets
+        return jax.tree.map(lambda t: t[rows], self.targets)
+
+    def scores(self, logits: Array, rows: Array | None = None) -> Array:
+        """float32[N]: the score of each row of logits, asked of the images `rows`."""
+        logits = logits.astype(jnp.float32)
+        return jax.vmap(self.score)(logits, self.targets_of(rows))
+
+    def probabilities(self, logits: Array, rows: Array | None = None) -> Array:
+        """float32[N]: the score read from softmax probabilities instead of logits."""
+        return self.scores(jax.nn.softmax(logits.astype(jnp.float32)), rows)
+
+    def logits_of(self, x: Array) -> Array:
+        """Logits of any batch of preprocessed images."""
+        return self.model.apply(self.params, x)[0]
+
+    def head(self, activation: Array, rows: Array | None = None) -> Array:
+        """Logits when the tapped layer's activation is `activation`.
+
+        What lies below the layer is not computed unless a connection bypasses it.
+
+        Args:
+          activation: float[N, h, w, C].
+          rows: int32[N], the images they belong to; all of them by default.
+        """
+        x = self.x if rows is None else self.x[rows]
+
+        def given(a: Array) -> Array:
+            return activation.astype(a.dtype)
+
+        return self.model.apply(self.params, x, edit={self.layer: given})[0]
+
+
+def score_gradient(score: Score, logits: Array, targets: PyTree) -> Array:
+    """float[B, K]: gradient of each score in its logits, one-hot for a class."""
+
+    def total(logits: Array) -> Array:
+        return jnp.sum(jax.vmap(score)(logits.astype(jnp.float32), targets))
+
+    return jax.grad(total)(logits)
