@@ -1,0 +1,134 @@
+"""Boolean images as rows of 32-bit words: counts and positions without a long scan.
+
+A 224 x 224 image has 50,176 pixels but 1,568 words, so a running count over words,
+finished inside a word by `population_count`, costs a fraction of one over pixels.
+Bit `i` of word `k` of a row is column `32 * k + i`; columns beyond the image are 0.
+A *position* is `row * padded_width + column` with the width padded to whole words.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcam._types import Array
+
+WORD = 32
+_INT32_MAX = 2**31 - 1
+
+
+class Marks(NamedTuple):
+    """Marked pixels of an image, ready to be counted and found.
+
+    Attributes:
+      words: uint32[H, K], the marks.
+      before: int32[H, K], marks at positions before the word.
+      count: int32[], all marks.
+    """
+
+    words: Array
+    before: Array
+    count: Array
+
+
+def padded_width(shape: tuple[int, ...]) -> int:
+    """Columns of an image of `shape` rounded up to words; refuses int32 overflow."""
+    height, width = shape
+    padded = -(-width // WORD) * WORD
+    if height * padded > _INT32_MAX:
+        raise ValueError(
+            f"An image of shape {shape} has more pixels than int32 can number; cut it "
+            "into tiles, or resize it with jaxcam.ops.resize."
+        )
+    return padded
+
+
+def pack(mask: Array) -> Array:
+    """bool[H, W] as uint32[H, K]."""
+    height, width = mask.shape
+    mask = jnp.pad(mask, ((0, 0), (0, padded_width(mask.shape) - width)))
+    bits = mask.reshape(height, -1, WORD).astype(jnp.uint32)
+    words = bits[:, :, 0]
+    for i in range(1, WORD):
+        words = words | (bits[:, :, i] << i)
+    return words
+
+
+def unpack(words: Array, width: int) -> Array:
+    """uint32[H, K] as bool[H, width]."""
+    bits = (words[:, :, None] >> jnp.arange(WORD, dtype=jnp.uint32)) & 1
+    return bits.astype(jnp.bool_).reshape(words.shape[0], -1)[:, :width]
+
+
+def marks(words: Array) -> Marks:
+    """Running counts of the set bits of `words`."""
+    counts = jax.lax.population_count(words).astype(jnp.int32)
+    in_row = jnp.cumsum(counts, axis=1)
+    rows = jnp.cumsum(in_row[:, -1])
+    before = in_row - counts + (rows - in_row[:, -1])[:, None]
+    return Marks(words, before, rows[-1])
+
+
+def bit(position: Array) -> Array:
+    """uint32 with the bit of `position` within its word."""
+    return jnp.uint32(1) << (position % WORD).astype(jnp.uint32)
+
+
+def is_set(words: Array, position: Array) -> Array:
+    """Whether the pixel at `position` is set; positions must lie in the image."""
+    return (words.reshape(-1)[position // WORD] & bit(position)) != 0
+
+
+def rank(m: Marks, position: Array) -> Array:
+    """Number of marks at positions up to and including `position`."""
+    word = position // WORD
+    up_to = bit(position) | (bit(position) - 1)
+    inside = jax.lax.population_count(m.words.reshape(-1)[word] & up_to)
+    return m.before.reshape(-1)[word] + inside.astype(jnp.int32)
+
+
+def rank_of_pixels(m: Marks, width: int) -> Array:
+    """`rank` of every pixel, int32[H, width], without a gather."""
+    up_to = (jnp.uint32(2) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
+    inside = jax.lax.population_count(m.words[:, :, None] & up_to).astype(jnp.int32)
+    ranks = m.before[:, :, None] + inside
+    return ranks.reshape(ranks.shape[0], -1)[:, :width]
+
+
+def select(m: Marks, capacity: int) -> Array:
+    """Positions of the marks in raster order, int32[capacity].
+
+    Finds each by a binary search in the running count: no scatter, no sort. Entries
+    from `m.count` on hold the int32 maximum.
+    """
+    before, words = m.before.reshape(-1), m.words.reshape(-1)
+    k = jnp.arange(capacity, dtype=jnp.int32)
+    word = _last_at_most(before, k)
+    left = k - before[word]
+    value = words[word]
+    inside = jnp.zeros_like(k)
+    for width in (16, 8, 4, 2, 1):
+        window = (value >> inside.astype(jnp.uint32)) & jnp.uint32((1 << width) - 1)
+        skipped = jax.lax.population_count(window).astype(jnp.int32)
+        beyond = left >= skipped
+        left = jnp.where(beyond, left - skipped, left)
+        inside = jnp.where(beyond, inside + width, inside)
+    return jnp.where(k < m.count, word * WORD + inside, _INT32_MAX)
+
+
+def _last_at_most(ascending: Array, values: Array) -> Array:
+    """Last index whose entry is <= the value; 0 if none is."""
+    size = ascending.shape[0]
+    first_step = max(size - 1, 1).bit_length() - 1
+
+    def halve(i, index):
+        candidate = index + (jnp.int32(1) << (first_step - i))
+        inside = jnp.minimum(candidate, size - 1)
+        found = (candidate < size) & (ascending[inside] <= values)
+        return jnp.where(found, candidate, index)
+
+    # Starting from the data keeps shard_map's varying axes the same around the loop.
+    start = jnp.zeros_like(values) + 0 * ascending[0]
+    return jax.lax.fori_loop(0, first_step + 1, halve, start)

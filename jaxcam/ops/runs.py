@@ -1,0 +1,127 @@
+"""Connected components of a mask, with the runs of pixels in its rows as nodes.
+
+A run is a stretch of object pixels in one row; a 224 x 224 class activation mask has a
+few hundred, noise a few thousand, against 50,176 pixels. Runs are numbered in raster
+order. Two edges a run suffice to connect all that touch: to the first run it touches
+in the row above, and to the first in the row below. For suppose run `k` touches `j` in
+the row above, and `j` is not the first it touches there. Then `j` begins right of
+`k`'s beginning, so no run left of `k` reaches it, and `k` is the first below `j`.
+
+Labels propagate along the edges by hooking and pointer jumping: each run points to an
+earlier one of its component, roots hook onto smaller roots across an edge, and every
+round each pointer skips to where its target points.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxcam._types import Array, Connectivity
+from jaxcam.ops import packed
+
+
+class Runs(NamedTuple):
+    """The runs of a mask in raster order, up to a capacity.
+
+    Attributes:
+      first: int32[C], position of the run's first pixel (see `packed`), int32's
+        maximum beyond the last run.
+      last: int32[C], position of its last pixel, likewise.
+      valid: bool[C], whether there is such a run.
+    """
+
+    first: Array
+    last: Array
+    valid: Array
+
+
+def beginnings(words: Array) -> packed.Marks:
+    """The first pixel of every run of a packed mask."""
+    carry = jnp.pad(words >> 31, ((0, 0), (1, 0)))[:, :-1]
+    return packed.marks(words & ~((words << 1) | carry))
+
+
+def find(words: Array, begin: packed.Marks, capacity: int) -> Runs:
+    """The runs of a packed mask; `capacity` must be at least `begin.count`."""
+    carry = jnp.pad(words << 31, ((0, 0), (0, 1)))[:, 1:]
+    end_words = words & ~((words >> 1) | carry)
+    # A run that began before a word and goes on in it has not ended before it.
+    open_runs = (words & ~begin.words & 1).astype(jnp.int32)
+    end = packed.Marks(end_words, begin.before - open_runs, begin.count)
+    return Runs(
+        packed.select(begin, capacity),
+        packed.select(end, capacity),
+        jnp.arange(capacity, dtype=jnp.int32) < begin.count,
+    )
+
+
+def touching(
+    words: Array,
+    begin: packed.Marks,
+    runs: Runs,
+    rows: int,
+    connectivity: Connectivity,
+) -> Array:
+    """For every run the first run it touches `rows` rows below, or itself if none."""
+    height, width = words.shape[0], words.shape[1] * packed.WORD
+    reach = 1 if connectivity == 8 else 0
+    row, left = runs.first // width, runs.first % width
+    right = runs.last % width
+    other = row + rows
+    inside = runs.valid & (other >= 0) & (other < height)
+    origin = jnp.where(inside, other, 0) * width
+    left = origin + jnp.maximum(left - reach, 0)
+    right = origin + jnp.minimum(right + reach, width - 1)
+    # The run that covers `left`, else the next to begin after it.
+    candidate = packed.rank(begin, left) - packed.is_set(words, left)
+    capacity = runs.first.shape[0]
+    there = jnp.minimum(candidate, capacity - 1)
+    touches = inside & (candidate < capacity) & (runs.first[there] <= right)
+    return jnp.where(touches, candidate, jnp.arange(capacity, dtype=jnp.int32))
+
+
+def propagate(up: Array, down: Array) -> tuple[Array, Array]:
+    """The first run of each run's component, and the number of rounds it took.
+
+    `up[k] <= k <= down[k]` are the edges. Only a root hooks, and only onto a smaller
+    root, so no round undoes a connection; the loop ends when every edge joins runs of
+    one root and every pointer is a root. Each run but the first of a component has a
+    smaller one within two rounds of its root hooking, hence about log2(runs) rounds.
+    """
+
+    def unsettled(state):
+        return state[2]
+
+    def settle(state):
+        pointer, rounds, _ = state
+        root = pointer[pointer]
+        below = root[down]
+        low, high = jnp.minimum(root, below), jnp.maximum(root, below)
+        is_root = root[high] == high
+        # What does not hook writes its own value, which changes nothing.
+        hooked = root.at[high].min(jnp.where(is_root, low, root[high]))
+        return hooked, rounds + 1, jnp.any(hooked != pointer)
+
+    moving = up[0] >= 0  # True; from the data, as shard_map asks of a loop's state.
+    rounds = 0 * up[0]
+    root, rounds, _ = jax.lax.while_loop(unsettled, settle, (up, rounds, moving))
+    return root, rounds
+
+
+def flood(words: Array, begin: packed.Marks, runs: Runs, chosen: Array) -> Array:
+    """The packed mask of the runs in `chosen`, bool[C].
+
+    Adding the lowest bit of a run to a word flips exactly the run's bits and the
+    unset one after them.
+    """
+    word = jnp.where(chosen, runs.first // packed.WORD, words.size)
+    seeds = jnp.zeros(words.size, jnp.uint32)
+    seeds = seeds.at[word].add(packed.bit(runs.first), mode="drop")
+    seeds = seeds.reshape(words.shape)
+    goes_on = words & ~begin.words & 1
+    open_run = jnp.maximum(begin.before - 1, 0)
+    goes_on = jnp.where(chosen[open_run], goes_on, jnp.uint32(0))
+    return (words ^ (words + (seeds | goes_on))) & words
