@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from jaxcam import _checks
 from jaxcam._types import Array, PyTree
 
 Score: TypeAlias = Callable[[Array, PyTree], Array]
@@ -73,6 +74,49 @@ class Question:
     def logits_of(self, x: Array) -> Array:
         """Logits of any batch of preprocessed images."""
         return self.model.apply(self.params, x)[0]
+
+    def x_gradients(self, x: Array) -> Array:
+        """float32[B, H, W, C]: gradient of the scores of other images in them."""
+
+        def total(x: Array) -> Array:
+            return jnp.sum(self.scores(self.logits_of(x)))
+
+        return jax.grad(total)(x).astype(jnp.float32)
+
+    def layer_gradients(self, x: Array) -> Array:
+        """float32[B, h, w, C]: gradient of other images' scores in the tapped layer."""
+
+        def total(offset: Array) -> Array:
+            edit = {self.layer: lambda a: a + offset}
+            return jnp.sum(self.scores(self.model.apply(self.params, x, edit=edit)[0]))
+
+        return jax.grad(total)(self.layer_zeros(x)).astype(jnp.float32)
+
+    def layer_zeros(self, x: Array) -> Array:
+        """Zeros like the tapped layer's activation."""
+        shape = jax.eval_shape(
+            lambda params, x: self.model.apply(params, x, keep=(self.layer,))[1],
+            self.params,
+            x,
+        )[self.layer]
+        return jnp.zeros(shape.shape, shape.dtype)
+
+    def baseline(self, name: str) -> Array:
+        """float[1, H, W, C]: the "black" image, or "zero" in the preprocessed space."""
+        _checks.choice("baseline", name, ("black", "zero"))
+        zeros = jnp.zeros((1, *self.x.shape[1:]), self.x.dtype)
+        if name == "zero":
+            return zeros
+        return self.model.preprocess(zeros).astype(self.x.dtype)
+
+    def noisy(self, sample: Array, noise: float) -> Array:
+        """The images with the noise of one sample, `noise` a share of their range."""
+
+        def one(x: Array, key: Array) -> Array:
+            drawn = jax.random.normal(jax.random.fold_in(key, sample), x.shape, x.dtype)
+            return x + noise * (jnp.max(x) - jnp.min(x)) * drawn
+
+        return jax.vmap(one)(self.x, self.keys)
 
     def head(self, activation: Array, rows: Array | None = None) -> Array:
         """Logits when the tapped layer's activation is `activation`.

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxcam import _checks, _spec, ops
 from jaxcam._types import Array, PyTree
-from jaxcam.methods import gradient
+from jaxcam.methods import gradient_weighted
 from jaxcam.methods import question as questions
 
 _ENGINE_OPTIONS = ("layer", "aggregate")
@@ -328,7 +328,7 @@ def validate(
         does not read by an average over space and a linear map.
     """
     for job in [resolve(model, request) for request in requests]:
-        if job.spec.fn is gradient.cam:
+        if job.spec.fn is gradient_weighted.cam:
             for layer in job.layers:
                 _check_cam(model, layer)
 
@@ -349,7 +349,9 @@ def _check_cam(model: Any, layer: str) -> None:
 
         return jax.grad(head)(activation)[0]
 
-    if not gradient.spatially_constant(head_gradient(model.params, activation)):
+    if not gradient_weighted.spatially_constant(
+        head_gradient(model.params, activation)
+    ):
         raise ValueError(
             f"cam is not defined at layer {layer!r} of {model.name}: the network does "
             "not read it by an average over space and a linear map; name the layer "
