@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -23,18 +25,43 @@ def _from_ordered_bits(key: Array) -> Array:
     return jax.lax.bitcast_convert_type(bits, jnp.float32)
 
 
+def largest_value_where(x: Array, holds: Callable[[Array], Array]) -> Array:
+    """The largest float32 v for which `holds(x >= v)`, true for every smaller v.
+
+    Finds the answer's bits from the top down: 32 passes over the map and no sort.
+    """
+    keys = ordered_bits(x)
+
+    def add_bit(i, key):
+        candidate = key | (jnp.uint32(_SIGN) >> i)
+        return jnp.where(holds(keys >= candidate), candidate, key)
+
+    key = jax.lax.fori_loop(jnp.uint32(0), jnp.uint32(32), add_bit, jnp.uint32(0))
+    return _from_ordered_bits(key)
+
+
 @jax.jit
 def kth_largest(x: Array, k: Array, *, where: Array) -> Array:
     """The k-th largest valid value of `x`, for a traced `k` in [1, where.sum()].
 
-    Finds the answer's bits from the top down: 32 counting passes over the map and no
-    sort. Exact for every finite float32. Outside its range `k` acts as clipped to it.
+    Exact for every finite float32. Outside its range `k` acts as clipped to it.
     """
-    keys = ordered_bits(jnp.where(where, x, -jnp.inf))
+    k = jnp.clip(k, 1, jnp.maximum(jnp.sum(where, dtype=jnp.int32), 1))
+    valid = jnp.where(where, x, -jnp.inf)
+    return largest_value_where(
+        valid, lambda above: jnp.sum(above, dtype=jnp.int32) >= k
+    )
 
-    def add_bit(i, key):
-        candidate = key | (jnp.uint32(_SIGN) >> i)
-        return jnp.where(jnp.sum(keys >= candidate) >= k, candidate, key)
 
-    key = jax.lax.fori_loop(jnp.uint32(0), jnp.uint32(32), add_bit, jnp.uint32(0))
-    return _from_ordered_bits(key)
+@jax.jit
+def average_ranks(x: Array, *, where: Array) -> Array:
+    """Ascending ranks from 1 of the valid values, ties averaged; shape of `x`.
+
+    What lies outside of `where` has no meaning.
+    """
+    flat = jnp.where(where, x, jnp.inf).ravel()
+    ordered = jnp.sort(flat)
+    below = jnp.searchsorted(ordered, flat, side="left")
+    through = jnp.searchsorted(ordered, flat, side="right")
+    ranks = (below + through + 1).astype(jnp.float32) / 2
+    return ranks.reshape(x.shape)

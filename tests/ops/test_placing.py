@@ -4,9 +4,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcam.ops import place as place_module
+from jaxcam import ops
 
-place = place_module.place
+place = ops.place
 
 
 @pytest.mark.parametrize(("extent", "shape"), [((9, 7), (9, 7)), ((5, 8), (6, 10))])

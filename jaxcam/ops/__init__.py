@@ -1,0 +1,13 @@
+"""Operations on one map or mask: pure, jittable, batched with `jax.vmap`."""
+
+from jaxcam.ops.binarization import binarize as binarize
+from jaxcam.ops.boxes import bounding_box as bounding_box
+from jaxcam.ops.boxes import box_area as box_area
+from jaxcam.ops.boxes import box_iou as box_iou
+from jaxcam.ops.boxes import box_mask as box_mask
+from jaxcam.ops.components import label_components as label_components
+from jaxcam.ops.components import largest_component as largest_component
+from jaxcam.ops.components import largest_component_box as largest_component_box
+from jaxcam.ops.normalization import normalize as normalize
+from jaxcam.ops.placing import place as place
+from jaxcam.ops.resizing import resize as resize
