@@ -1,0 +1,90 @@
+"""Named conventions: the one place that says what each of them changes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Preset:
+    """A convention: options that differ from the defaults.
+
+    Attributes:
+      summary: What it reproduces.
+      fields: Options of the derived fields, for every metric that reads them.
+      metrics: Options of single metrics, by name.
+      substitutes: Metrics computed by another one's formula, by name.
+    """
+
+    summary: str
+    fields: Mapping[str, Any] = _NOTHING
+    metrics: Mapping[str, Mapping[str, Any]] = _NOTHING
+    substitutes: Mapping[str, str] = _NOTHING
+
+
+_RECALL_FOR_IOU = {"denominator": "truth"}
+
+PRESETS: Mapping[str, Preset] = MappingProxyType(
+    {
+        "paper": Preset(
+            summary="the paper's protocol with correct formulas; the default"
+        ),
+        "seed_code": Preset(
+            summary=(
+                "the paper's published notebook: no component step, boxes one row and "
+                "column short, IoU divided by the truth's area, F on real values"
+            ),
+            fields={"component": "all", "short_boxes": True},
+            metrics={
+                "intersection_over_union": _RECALL_FOR_IOU,
+                "localization_error": _RECALL_FOR_IOU,
+                "localization_hit": _RECALL_FOR_IOU,
+            },
+            substitutes={"dice": "soft_f_score", "f_score": "soft_f_score"},
+        ),
+        "phang": Preset(
+            summary="Phang et al.: above the mean, 4-connected, hit at IoU above .5",
+            fields={"rule": "mean", "strict": True, "connectivity": 4},
+            metrics={"localization_hit": {"strict_hit": True}},
+        ),
+        "wsol": Preset(
+            summary=(
+                "the published tool for weakly supervised localisation: min-max maps, "
+                "256 levels, contours, boxes one pixel large"
+            ),
+            fields={"normalization": "minmax"},
+        ),
+        "scorecam": Preset(
+            summary="the drop tables of Score-CAM: min-max maps, top half of pixels",
+            fields={"normalization": "minmax"},
+            metrics={
+                "average_drop": {"top_fraction": 0.5},
+                "average_increase": {"top_fraction": 0.5},
+            },
+        ),
+    }
+)
+
+
+def names() -> tuple[str, ...]:
+    """Names of the presets, the default first."""
+    return tuple(PRESETS)
+
+
+def get(name: str) -> Preset:
+    """The preset of that name; another name is refused with the list."""
+    if name not in PRESETS:
+        raise ValueError(
+            f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}."
+        )
+    return PRESETS[name]
+
+
+def metric_options(preset: Preset, metric: str) -> Mapping[str, Any]:
+    """Options that a preset gives one metric."""
+    return preset.metrics.get(metric, _NOTHING)
