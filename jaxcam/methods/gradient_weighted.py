@@ -137,7 +137,7 @@ def grad_cam_plus_plus(
 def plus_plus_alpha(
     numerator: Array, second: Array, third: Array, total: Array
 ) -> Array:
-    """Grad-CAM++'s coefficients: `numerator / (2 second + total third)`, 0 for x / 0."""
+    """Coefficients `numerator / (2 second + total third)`; 0 for x / 0."""
     denominator = 2 * second + total * third
     defined = denominator != 0
     return jnp.where(defined, numerator / jnp.where(defined, denominator, 1.0), 0.0)

@@ -17,10 +17,11 @@ import jax.numpy as jnp
 
 from jaxcam import _checks, _spec, ops
 from jaxcam._types import Array, PyTree
-from jaxcam.methods import gradient_weighted
+from jaxcam.methods import gradient_weighted, refined
 from jaxcam.methods import question as questions
 
 _ENGINE_OPTIONS = ("layer", "aggregate")
+_AGGREGATES = ("mean", "max", "product")
 
 
 @functools.cache
@@ -41,7 +42,7 @@ class Job:
       label: The request as written.
       spec: The method.
       layers: Tapped layers; empty for a method that taps none.
-      aggregate: How the maps of several layers become one: "mean" or "max".
+      aggregate: How the maps of several layers become one, of `_AGGREGATES`.
       options: Keyword options bound to the method's function.
     """
 
@@ -63,9 +64,10 @@ def resolve(model: Any, request: str | _spec.Request) -> Job:
     Args:
       model: The model to explain.
       request: `name` or `name[option=value,...]`. The options `layer`, one name or
-        several as `(a,b)`, and `aggregate` ("mean" or "max", of the maps of several
-        layers, each divided by its maximum and resized to the largest) are known to
-        every method that taps a layer.
+        several as `(a,b)`, and `aggregate` are known to every method that taps a
+        layer. The maps of several layers are brought to [0, 1], resized to the largest
+        grid (bilinear) and aggregated: "mean" and "max" divide their positive parts by
+        the maximum, "product" stretches them.
 
     Returns:
       The job.
@@ -78,8 +80,9 @@ def resolve(model: Any, request: str | _spec.Request) -> Job:
     spec = _look_up(request.name)
     options = dict(request.options)
     layer = options.pop("layer", None)
-    aggregate = options.pop("aggregate", "mean")
-    _checks.choice("aggregate", aggregate, ("mean", "max"))
+    several = spec.fn is refined.refine_cam
+    aggregate = options.pop("aggregate", "product" if several else "mean")
+    _checks.choice("aggregate", aggregate, _AGGREGATES)
     if spec.layer is None and len(options) < len(request.options):
         raise ValueError(f"{spec.name} taps no layer; leave out {_ENGINE_OPTIONS}.")
     unknown = sorted(set(options) - set(spec.options))
@@ -89,7 +92,7 @@ def resolve(model: Any, request: str | _spec.Request) -> Job:
             f"{spec.name} has no option {unknown[0]!r}; "
             f"it takes {', '.join(known) or 'none'}."
         )
-    layers = () if spec.layer is None else _layers(model, spec, layer)
+    layers = () if spec.layer is None else _layers(model, spec, layer, several)
     return Job(str(request), spec, layers, aggregate, MappingProxyType(options))
 
 
@@ -102,18 +105,15 @@ def _look_up(name: str) -> _spec.MethodSpec:
 
 
 def _layers(
-    model: Any, spec: _spec.MethodSpec, layer: str | Sequence[str] | None
+    model: Any,
+    spec: _spec.MethodSpec,
+    layer: str | Sequence[str] | None,
+    several: bool,
 ) -> tuple[str, ...]:
-    if isinstance(layer, str):
-        layer = _spec.split_requests(layer.strip().removeprefix("(").removesuffix(")"))
     if layer is None:
-        default = model.cam_layer if spec.layer == "pooled" else model.default_layer
-        if default is None:
-            raise ValueError(
-                f"{spec.name} needs a layer and {model.name} names none for it; write "
-                f"{spec.name}[layer=...] with one of {', '.join(model.layers)}."
-            )
-        layer = (default,)
+        layer = _default_layers(model, spec, several)
+    elif isinstance(layer, str):
+        layer = _spec.split_requests(layer.strip().removeprefix("(").removesuffix(")"))
     for name in layer:
         if name not in model.layers:
             near = difflib.get_close_matches(name, model.layers, n=3, cutoff=0.4)
@@ -121,7 +121,26 @@ def _layers(
                 f"{model.name} has no layer {name!r}; it has "
                 f"{', '.join(near or model.layers)}{', ...' if near else ''}."
             )
+    if several and len(layer) < 2:
+        raise ValueError(f"{spec.name} needs two layers or more; name them (a,b).")
     return tuple(layer)
+
+
+def _default_layers(
+    model: Any, spec: _spec.MethodSpec, several: bool
+) -> tuple[str, ...]:
+    default = model.cam_layer if spec.layer == "pooled" else model.default_layer
+    if default is None:
+        raise ValueError(
+            f"{spec.name} needs a layer and {model.name} names none for it; write "
+            f"{spec.name}[layer=...] with one of {', '.join(model.layers)}."
+        )
+    if not several:
+        return (default,)
+    below = model.layers[: model.layers.index(default)]
+    shapes = _layer_shapes(model, (*below, default))
+    finer = [n for n in below if shapes[n].shape[1] > shapes[default].shape[1]]
+    return (*finer[-1:], default)
 
 
 def explain_batch(
@@ -285,18 +304,18 @@ def _run(job: Job, available: Mapping[str, Any]) -> Array:
 
 
 def _aggregate(maps: Sequence[Array], aggregate: str) -> Array:
-    """One map from several layers': each to its maximum and to the largest grid."""
+    """One map from several layers', each brought to [0, 1] and to the largest grid."""
     if len(maps) == 1:
         return maps[0]
     shape = max((m.shape[1:] for m in maps), key=lambda s: s[0] * s[1])
-    stacked = jnp.stack([jax.vmap(lambda s: _comparable(s, shape))(m) for m in maps])
-    return (
-        jnp.mean(stacked, axis=0) if aggregate == "mean" else jnp.max(stacked, axis=0)
-    )
+    rule = "minmax" if aggregate == "product" else "max"
 
+    def comparable(saliency: Array) -> Array:
+        return ops.resize(ops.normalize(saliency, rule=rule), shape)
 
-def _comparable(saliency: Array, shape: tuple[int, int]) -> Array:
-    return ops.resize(ops.normalize(saliency, rule="max"), shape)
+    stacked = jnp.stack([jax.vmap(comparable)(m) for m in maps])
+    reduce = {"mean": jnp.mean, "max": jnp.max, "product": jnp.prod}[aggregate]
+    return reduce(stacked, axis=0)
 
 
 def _image(model: Any, x: Array) -> Array:
@@ -335,10 +354,9 @@ def validate(
 
 def _check_cam(model: Any, layer: str) -> None:
     """Tries `cam`'s condition on random activations, with the head alone."""
-    height, width = model.input.size
-    x = jnp.zeros((1, height, width, model.input.channels), jnp.float32)
-    shape = jax.eval_shape(lambda p: model.apply(p, x, keep=(layer,))[1], model.params)
-    activation = jax.random.uniform(jax.random.key(0), shape[layer].shape)
+    x = _one_image(model)
+    shape = _layer_shapes(model, (layer,))[layer].shape
+    activation = jax.random.uniform(jax.random.key(0), shape)
 
     @jax.jit
     def head_gradient(params, activation):
@@ -357,3 +375,13 @@ def _check_cam(model: Any, layer: str) -> None:
             "not read it by an average over space and a linear map; name the layer "
             "that does, cam[layer=...], or use grad_cam."
         )
+
+
+def _one_image(model: Any) -> Array:
+    return jnp.zeros((1, *model.input.size, model.input.channels), jnp.float32)
+
+
+def _layer_shapes(model: Any, layers: tuple[str, ...]) -> Mapping[str, Any]:
+    """Shape and dtype of layers' activations for one image."""
+    x = _one_image(model)
+    return jax.eval_shape(lambda p: model.apply(p, x, keep=layers)[1], model.params)
