@@ -1,0 +1,86 @@
+"""One row of the truth, and data sets as sequences of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class BadRecord(ValueError):
+    """An image or its truth cannot be read; the message is the row's reason."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """What is known about an image, at its original size.
+
+    Attributes:
+      object: bool[h, w], the object; `None` where there is no mask.
+      border: bool[h, w], pixels of which it is not known; `None` if there are none.
+      boxes: float[n, 4], `[y0, x0, y1, x1]`, half-open, in original pixels. `None`
+        stands for the tight box of object and border.
+    """
+
+    object: np.ndarray | None = None
+    border: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One (image, target) row.
+
+    Attributes:
+      id: Unique in its data set.
+      image: Returns uint8[h, w, 3]; raises `BadRecord` if it cannot.
+      truth: Returns what is known about the image; raises `BadRecord` if it cannot.
+      candidates: Classes of the data set's label set that count as right.
+      files: Files that the row is read from, for the fingerprint.
+    """
+
+    id: str
+    image: Callable[[], np.ndarray]
+    truth: Callable[[], Truth]
+    candidates: tuple[int, ...] = ()
+    files: tuple[Path, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """Rows in a fixed order.
+
+    Attributes:
+      name: What it is called in tables.
+      records: The rows.
+      label_set: Which classes the candidates number: "imagenet", "shapes", ...
+      class_names: Names of the label set's classes, if known.
+      boxes: The largest number of truth boxes of a row.
+      skipped: Files that were neither images nor truth.
+      origin: What else decides the rows, for the fingerprint.
+      self_described: Name and origin decide every row; no file does.
+    """
+
+    name: str
+    records: Sequence[Record]
+    label_set: str | None = None
+    class_names: tuple[str, ...] | None = None
+    boxes: int = 1
+    skipped: int = 0
+    origin: tuple[Any, ...] = ()
+    self_described: bool = False
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def fingerprint(self) -> str:
+        """sha256 of ids, labels and file sizes; files are not read."""
+        digest = hashlib.sha256(repr((self.name, self.origin)).encode())
+        for record in () if self.self_described else self.records:
+            sizes = [f.stat().st_size if f.exists() else None for f in record.files]
+            digest.update(repr((record.id, record.candidates, sizes)).encode())
+        return digest.hexdigest()
