@@ -1,0 +1,128 @@
+"""A network with everything needed to ask it about images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcam._types import Array, Edit, Network, PyTree
+
+
+@dataclasses.dataclass(frozen=True)
+class InputSpec:
+    """What a network expects of an image.
+
+    Attributes:
+      size: Rows and columns.
+      channels: Number of channels.
+      mean: Subtracted from values in [0, 1], a number a channel or one for all.
+      std: Divided by, likewise.
+      resize: How images of another shape are brought to `size`: the whole image
+        squashed, or its centre cropped.
+      crop_fraction: Crop size over resized size, under "crop".
+    """
+
+    size: tuple[int, int]
+    channels: int = 3
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    resize: Literal["squash", "crop"] = "squash"
+    crop_fraction: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A network, its parameters, and what is known about its inputs and outputs.
+
+    Attributes:
+      name: What it is called in tables.
+      params: Parameters, a pytree; an argument of every compiled function.
+      network: See `jaxcam._types.Network`.
+      input: What it expects of images.
+      layers: Names of the layers with a spatial activation, in order of execution.
+      default_layer: The last spatial feature map; gradient methods tap it.
+      cam_layer: The map that global average pooling reads; `cam` taps it.
+      class_names: Names of the outputs, if known.
+      label_set: Which classes the outputs stand for: "imagenet", "cifar10", "shapes".
+      class_to_output: Output of each class of the label set, where they differ.
+      trained: False for random parameters.
+      provenance: Where the parameters come from; part of every manifest.
+    """
+
+    name: str
+    params: PyTree
+    network: Network
+    input: InputSpec
+    layers: tuple[str, ...]
+    default_layer: str | None = None
+    cam_layer: str | None = None
+    class_names: tuple[str, ...] | None = None
+    label_set: str | None = None
+    class_to_output: np.ndarray | None = None
+    trained: bool = True
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def apply(
+        self,
+        params: PyTree,
+        x: Array,
+        *,
+        edit: Mapping[str, Edit] | None = None,
+        keep: tuple[str, ...] = (),
+    ) -> tuple[Array, dict[str, Array]]:
+        """Logits of preprocessed images, and the activations of the layers in `keep`.
+
+        Args:
+          params: Parameters.
+          x: float[B, H, W, C], as `preprocess` makes them.
+          edit: Functions applied to the activations of layers.
+          keep: Layers whose activations, after their edits, are returned.
+
+        Returns:
+          float[B, K] and `{layer: float[B, h, w, C]}`.
+        """
+        return self.network(params, x, edit=edit, keep=tuple(keep))
+
+    def preprocess(self, images: Array) -> Array:
+        """Images as the network expects them.
+
+        Args:
+          images: uint8[B, H, W, C], or floating point in [0, 1]. Images of another size
+            are squashed to the network's, bilinear and antialiased.
+
+        Returns:
+          float32[B, *size, C].
+
+        Raises:
+          TypeError: Another dtype.
+          ValueError: Another rank or number of channels.
+        """
+        images = jnp.asarray(images)
+        if images.ndim != 4 or images.shape[-1] != self.input.channels:
+            raise ValueError(
+                f"images must have shape (B, H, W, {self.input.channels}) but have "
+                f"shape {images.shape}; stack single images with images[None]."
+            )
+        if images.dtype == jnp.uint8:
+            x = images.astype(jnp.float32) / 255.0
+        elif jnp.issubdtype(images.dtype, jnp.floating):
+            x = images.astype(jnp.float32)
+        else:
+            raise TypeError(
+                f"images must be uint8 or floating point in [0, 1], not {images.dtype}."
+            )
+        if images.shape[1:3] != self.input.size:
+            shape = (len(images), *self.input.size, self.input.channels)
+            x = jax.image.resize(x, shape, "bilinear", antialias=True)
+        mean = jnp.asarray(self.input.mean, jnp.float32)
+        std = jnp.asarray(self.input.std, jnp.float32)
+        return (x - mean) / std
+
+    def __call__(self, images: Array) -> Array:
+        """float[B, K], logits of images."""
+        return self.apply(self.params, self.preprocess(images))[0]

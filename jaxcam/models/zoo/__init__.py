@@ -1,0 +1,1 @@
+"""Networks as nnx modules whose paths mirror the published parameter names."""
