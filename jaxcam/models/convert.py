@@ -100,7 +100,7 @@ def _in_layout(array: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.nda
 
 
 def torch_names(wanted: Mapping[str, Any]) -> Rename:
-    """Names of a torch state dict; also the network's own names, as jaxcam saves them."""
+    """Names of a torch state dict, or the network's own, as jaxcam saves them."""
 
     def rename(key: str, array: np.ndarray) -> Place:
         if key in wanted:
