@@ -76,7 +76,7 @@ class Evaluate:
 
         model = models.load(self.model, weights=self.weights)
         dataset = jaxcam.data.open_dataset(self.data, labels=self.labels)
-        arguments = {
+        settings = {
             "methods": _spec.split_requests(self.methods),
             "metrics": _spec.split_requests(self.metrics),
             "preset": self.preset,
@@ -85,14 +85,19 @@ class Evaluate:
             "border": self.border,
             "normalization": self.normalization,
             "precision": self.precision,
-            "limit": self.limit,
-            "batch_size": self.batch_size,
             "seed": self.seed,
-            "keep_maps": self.keep_maps,
-            "show_progress": True,
+            "limit": self.limit,
         }
-        out = self.out or evaluation.default_run_directory(model, dataset, **arguments)
-        result = evaluation.evaluate(model, dataset, out=out, **arguments)
+        out = self.out or evaluation.run_directory(model, dataset, settings)
+        result = evaluation.evaluate(
+            model,
+            dataset,
+            out=out,
+            batch_size=self.batch_size,
+            keep_maps=self.keep_maps,
+            show_progress=True,
+            **settings,
+        )
         _show(result)
         _say(f"\nEvery value of every image is in {out}.")
         return EXIT_OK

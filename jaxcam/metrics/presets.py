@@ -10,6 +10,10 @@ from typing import Any
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+def _nothing() -> Mapping[str, Any]:
+    return _NOTHING
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Preset:
     """A convention: options that differ from the defaults.
@@ -22,9 +26,11 @@ class Preset:
     """
 
     summary: str
-    fields: Mapping[str, Any] = _NOTHING
-    metrics: Mapping[str, Mapping[str, Any]] = _NOTHING
-    substitutes: Mapping[str, str] = _NOTHING
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=_nothing)
+    metrics: Mapping[str, Mapping[str, Any]] = dataclasses.field(
+        default_factory=_nothing
+    )
+    substitutes: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
 
 
 _RECALL_FOR_IOU = {"denominator": "truth"}

@@ -1,0 +1,135 @@
+"""What can be asked for, as tables: on the terminal and in the documentation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from jaxcam import data, models, plan, registry
+
+Rows = list[tuple[str, ...]]
+
+ARROWS = {1: "↑", -1: "↓", 0: ""}
+
+
+def listing(kind: str) -> tuple[tuple[str, ...], Rows]:
+    """Column heads and rows of `jaxcam list KIND`."""
+    return {
+        "metrics": _metrics,
+        "methods": _methods,
+        "models": _models,
+        "data": _data,
+    }[kind]()
+
+
+def metrics_markdown() -> str:
+    """The full metric catalogue: one Markdown table a family."""
+    parts = []
+    families: dict[str, Rows] = {}
+    for name, spec in sorted(registry.all_metrics().items()):
+        families.setdefault(spec.family, []).append(
+            (
+                f"`{name}` {ARROWS[spec.direction]}".strip(),
+                spec.summary,
+                f"`{spec.formula}`",
+                _range(spec.range),
+                ", ".join(spec.regions) or "-",
+                ", ".join(f"`{field}`" for field in spec.inputs),
+                spec.undefined,
+                spec.cost,
+                spec.source,
+            )
+        )
+    heads = (
+        "metric",
+        "meaning",
+        "formula",
+        "range",
+        "regions",
+        "inputs",
+        "undefined (NaN) when",
+        "cost",
+        "source",
+    )
+    for family, rows in families.items():
+        parts.append(f"### {family.replace('_', ' ').capitalize()}\n")
+        parts.append(markdown(heads, rows))
+    return "\n".join(parts)
+
+
+def metrics_summary_markdown() -> str:
+    """The short metric table of the README: name, direction and meaning."""
+    rows = [
+        (
+            f"`{name}`",
+            ARROWS[spec.direction],
+            _range(spec.range),
+            " / ".join(spec.regions) or "-",
+            spec.summary,
+        )
+        for name, spec in sorted(
+            registry.all_metrics().items(), key=lambda item: (item[1].family, item[0])
+        )
+    ]
+    return markdown(("metric", "", "range", "regions", "meaning"), rows)
+
+
+def methods_markdown() -> str:
+    """The method table of the README."""
+    rows = [
+        (f"`{name}`", spec.summary, spec.cost, spec.source)
+        for name, spec in sorted(registry.all_methods().items())
+    ]
+    return markdown(("method", "meaning", "cost", "source"), rows)
+
+
+def markdown(heads: tuple[str, ...], rows: Rows) -> str:
+    """A Markdown table."""
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
+    )
+
+
+def _range(bounds: tuple[float, float]) -> str:
+    def written(x: float) -> str:
+        return {math.inf: "∞", -math.inf: "-∞"}.get(x, f"{x:g}")
+
+    return f"[{written(bounds[0])}, {written(bounds[1])}]"
+
+
+def _metrics() -> tuple[tuple[str, ...], Rows]:
+    rows: Rows = [
+        (name, ARROWS[spec.direction], " / ".join(spec.regions), spec.summary)
+        for name, spec in sorted(
+            registry.all_metrics().items(), key=lambda item: (item[1].family, item[0])
+        )
+    ]
+    rows += [
+        (f"suite {name}", "", "", ", ".join(members))
+        for name, members in plan.SUITES.items()
+    ]
+    return ("metric", "", "regions", "meaning"), rows
+
+
+def _methods() -> tuple[tuple[str, ...], Rows]:
+    rows = [
+        (name, "floor" if spec.floor else "", spec.cost, spec.summary)
+        for name, spec in sorted(
+            registry.all_methods().items(), key=lambda item: (item[1].floor, item[0])
+        )
+    ]
+    return ("method", "", "cost", "meaning"), rows
+
+
+def _models() -> tuple[tuple[str, ...], Rows]:
+    described: list[dict[str, Any]] = [models.describe(n) for n in models.names()]
+    heads = tuple(described[0])
+    return heads, [tuple(str(row[head]) for head in heads) for row in described]
+
+
+def _data() -> tuple[tuple[str, ...], Rows]:
+    described: list[dict[str, Any]] = [data.describe(n) for n in data.names()]
+    heads = tuple(described[0])
+    return heads, [tuple(str(row[head]) for head in heads) for row in described]

@@ -1,0 +1,412 @@
+"""From a selection of metrics to compiled programs.
+
+A metric names its inputs. `resolve` turns a request into a `Column`: which fields with
+which options feed the metric, and which probes must ask the model for them. Columns
+that need the same field with the same options share it. `score_rows` compiles one
+program for all columns; `probe_rows` one for all probes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxcam import _spec, registry
+from jaxcam._types import Array
+from jaxcam.metrics import presets
+
+SHARED_FIELDS = (
+    "mask",
+    "where",
+    "frame",
+    "boxes",
+    "box_valid",
+    "target",
+    "predicted_class",
+    "correct",
+    "correct_top5",
+    "label_known",
+    "probability",
+    "key",
+)
+"""Fields that every map of an image shares."""
+
+MAP_FIELDS = ("raw_saliency",)
+"""Fields of one map."""
+
+MODEL_FIELDS = ("x", "black")
+"""Fields that only probes read."""
+
+_BOTH = "{0}", "{0}[region=box]"
+
+
+def _both(*names: str) -> tuple[str, ...]:
+    """Each metric on masks and on boxes."""
+    return tuple(text.format(name) for name in names for text in _BOTH)
+
+
+SUITES = {
+    "paper": _both(
+        "localization_error",
+        "dice",
+        "precision",
+        "recall",
+        "pointing_game",
+        "energy_pointing_game",
+        "mean_absolute_error",
+    ),
+    "localization": _both(
+        "intersection_over_union",
+        "localization_error",
+        "localization_hit",
+        "dice",
+        "precision",
+        "recall",
+        "pointing_game",
+        "energy_pointing_game",
+        "soft_precision",
+        "soft_recall",
+        "soft_f_score",
+        "mean_absolute_error",
+    ),
+    "classification": ("average_drop", "average_increase", "saliency_metric"),
+    "default": (
+        *_both("energy_pointing_game", "pointing_game", "localization_error", "dice"),
+        "official_localization_error[region=box]",
+        "mean_absolute_error",
+        "average_drop",
+        "average_increase",
+        "saliency_metric",
+    ),
+}
+"""Names that stand for several metrics."""
+
+_BASE = frozenset(SHARED_FIELDS + MAP_FIELDS + MODEL_FIELDS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A field with its options, and the fields it is made of."""
+
+    name: str
+    options: tuple[tuple[str, Any], ...] = ()
+    inputs: tuple[Field, ...] = ()
+
+    def walk(self) -> Iterator[Field]:
+        """This field after everything it is made of."""
+        for field in self.inputs:
+            yield from field.walk()
+        yield self
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A metric with everything about it decided: one column of the results.
+
+    Attributes:
+      label: The request as written in tables and files.
+      spec: The metric.
+      options: Keyword options bound to its function.
+      inputs: Fields passed to it by position.
+      where: Which pixels count, if it asks for them.
+      truth: Which kind of truth must be present for it to be defined.
+    """
+
+    label: str
+    spec: _spec.MetricSpec
+    options: tuple[tuple[str, Any], ...]
+    inputs: tuple[Field, ...]
+    where: Field | None
+    truth: str | None
+
+
+def resolve(
+    request: str | _spec.Request,
+    *,
+    preset: str = "paper",
+    normalization: str | None = None,
+) -> Column:
+    """Decides the fields and options of one requested metric.
+
+    Args:
+      request: `name` or `name[option=value,...]`.
+      preset: The named convention that fills in what the request leaves open.
+      normalization: How maps are brought to [0, 1]; the preset's way by default.
+
+    Returns:
+      The column; its label carries every option that was written.
+
+    Raises:
+      ValueError: unknown metric, preset or option, or an option nothing reads.
+    """
+    request = _spec.parse(request)
+    convention = presets.get(preset)
+    spec = registry.metric(convention.substitutes.get(request.name, request.name))
+    written = dict(request.options)
+    metric_options = presets.metric_options(convention, spec.name)
+    wanted = {**spec.default_options, **metric_options, **written}
+    defaults = dict(convention.fields)
+    if normalization is not None:
+        defaults["normalization"] = normalization
+
+    regions = _regions(spec, wanted)
+    resolver = _FieldResolver({**defaults, **wanted})
+    inputs = tuple(resolver.field(regions.get(name, name)) for name in spec.inputs)
+    options = {name: wanted[name] for name in spec.options if name in wanted}
+
+    known = set(options) | resolver.used | {"region", "predicted", "truth"}
+    unread = (
+        sorted(set(wanted) - known)
+        if spec.regions
+        else sorted(set(wanted) - set(options) - resolver.used)
+    )
+    if unread:
+        accepted = sorted(set(spec.options) | resolver.accepted)
+        if spec.regions:
+            accepted = [*accepted, "region", "predicted", "truth"]
+        raise ValueError(
+            f"{spec.name} has no option {unread[0]!r}; it takes {', '.join(accepted)}."
+        )
+    return Column(
+        label=str(request),
+        spec=spec,
+        options=tuple(sorted(options.items())),
+        inputs=inputs,
+        where=_valid_pixels(spec, regions),
+        truth=_truth_kind(spec, regions, inputs),
+    )
+
+
+def resolve_all(
+    requests: Iterable[str | _spec.Request],
+    *,
+    preset: str = "paper",
+    normalization: str | None = None,
+) -> tuple[Column, ...]:
+    """Resolves every request once, in order, companions behind their metric."""
+    columns: dict[str, Column] = {}
+    for request in requests:
+        parsed = _spec.parse(request)
+        names = (parsed.name, *registry.metric(parsed).companions)
+        for name in names:
+            column = resolve(
+                _spec.Request(name, parsed.options),
+                preset=preset,
+                normalization=normalization,
+            )
+            columns.setdefault(column.label, column)
+    return tuple(columns.values())
+
+
+def expand_suites(names: Iterable[str]) -> tuple[str, ...]:
+    """Requests with every suite replaced by its members, each once, in order.
+
+    >>> expand_suites(["classification", "average_drop"])
+    ('average_drop', 'average_increase', 'saliency_metric')
+    """
+    requests: dict[str, None] = {}
+    for name in names:
+        for member in SUITES.get(name, (name,)):
+            requests.setdefault(str(_spec.parse(member)))
+    return tuple(requests)
+
+
+def _regions(spec: _spec.MetricSpec, wanted: Mapping[str, Any]) -> dict[str, str]:
+    """What the pseudo-inputs `predicted` and `truth` stand for."""
+    if not spec.regions:
+        return {}
+    region = wanted.get("region", spec.regions[0])
+    predicted = wanted.get("predicted", region)
+    truth = wanted.get("truth", region)
+    for name, value in (("region", region), ("predicted", predicted), ("truth", truth)):
+        if value not in ("box", "mask"):
+            raise ValueError(f"{name}={value!r} is not known; choose 'box' or 'mask'.")
+    compares = "predicted" in spec.inputs
+    truth_box = "matched_box_region" if compares else "truth_box_region"
+    return {
+        "predicted": "predicted_box_region" if predicted == "box" else "predicted_mask",
+        "truth": truth_box if truth == "box" else "mask",
+    }
+
+
+def _valid_pixels(spec: _spec.MetricSpec, regions: Mapping[str, str]) -> Field | None:
+    if "where" not in inspect.signature(spec.fn).parameters:
+        return None
+    return Field("where" if regions.get("truth") == "mask" else "frame")
+
+
+def _truth_kind(
+    spec: _spec.MetricSpec, regions: Mapping[str, str], inputs: Sequence[Field]
+) -> str | None:
+    if "truth" in spec.inputs:
+        return "mask" if regions["truth"] == "mask" else "box"
+    used = {field.name for root in inputs for field in root.walk()}
+    if "boxes" in used:
+        return "box"
+    return "mask" if "mask" in used else None
+
+
+class _FieldResolver:
+    """Resolves field names to trees, noting which options were read on the way."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+        self.used: set[str] = set()
+        self.accepted: set[str] = set()
+
+    def field(self, name: str) -> Field:
+        if name in _BASE:
+            return Field(name)
+        spec = registry.all_fields().get(name) or registry.probe_of(name)
+        if spec is None:
+            raise ValueError(f"Nothing makes the field {name!r}.")
+        self.accepted |= set(spec.options)
+        options = {k: self.options[k] for k in spec.options if k in self.options}
+        self.used |= set(options)
+        inputs = tuple(self.field(inner) for inner in spec.inputs)
+        return Field(name, tuple(sorted(options.items())), inputs)
+
+
+def _evaluate(field: Field, base: Mapping[str, Array], memo: dict[Field, Any]) -> Any:
+    """The value of a field for one row; equal fields are computed once."""
+    if field.name in base:
+        return base[field.name]
+    if field not in memo:
+        spec = registry.all_fields()[field.name]
+        arguments = [_evaluate(inner, base, memo) for inner in field.inputs]
+        memo[field] = spec.fn(*arguments, **dict(field.options))
+    return memo[field]
+
+
+def _score_one(
+    columns: Sequence[Column], base: Mapping[str, Array], memo: dict[Field, Any]
+) -> dict[str, Array]:
+    """Every column's value for one row."""
+    present = {
+        "mask": jnp.any(base["mask"] & base["where"]),
+        "box": jnp.any(base["box_valid"]),
+        None: jnp.bool_(True),
+    }
+    values = {}
+    for column in columns:
+        keywords = dict(column.options)
+        if column.where is not None:
+            keywords["where"] = _evaluate(column.where, base, memo)
+        if "key" in inspect.signature(column.spec.fn).parameters:
+            keywords["key"] = base["key"]
+        arguments = [_evaluate(field, base, memo) for field in column.inputs]
+        value = column.spec.fn(*arguments, **keywords)
+        defined = present[column.truth]
+        if {"correct", "correct_top5"} & {field.name for field in column.inputs}:
+            defined = defined & base["label_known"]
+        values[column.label] = jnp.where(defined, value, jnp.nan)
+    return values
+
+
+def _over_rows(
+    one: Callable[[dict[str, Array], Any], Any], shared: dict[str, Array], per_map: Any
+) -> Any:
+    """Runs `one(image, map)` for every map of every image: `[M, B, ...]`.
+
+    On CPU rows are looped over: loop-heavy kernels (labelling, trees) then branch and
+    stop row by row, and temporaries stay in the cache. Elsewhere they are batched.
+    """
+    maps, batch = jax.tree.leaves(per_map)[0].shape[:2]
+    if jax.default_backend() != "cpu":
+        return jax.vmap(jax.vmap(one), in_axes=(None, 0))(shared, per_map)
+
+    def row(i):
+        image = jax.tree.map(lambda x: x[i % batch], shared)
+        return one(image, jax.tree.map(lambda x: x[i // batch, i % batch], per_map))
+
+    flat = jax.lax.map(row, jnp.arange(maps * batch))
+    return jax.tree.map(lambda x: x.reshape(maps, batch, *x.shape[1:]), flat)
+
+
+@functools.lru_cache(maxsize=64)
+def score_program(columns: tuple[Column, ...]) -> Callable[..., dict[str, Array]]:
+    """One compiled program for all columns.
+
+    Returns:
+      A function of `shared` (`{name: array[B, ...]}`, what every map of an image
+      shares), `raw_saliency` `float32[M, B, H, W]` and `answers` (a tuple of
+      `array[M, B, ...]` in the order of `probe_fields(columns)`) that gives
+      `{label: float32[M, B, ...]}`.
+    """
+    fields = probe_fields(columns)
+
+    def program(shared, raw_saliency, answers=()):
+        def one(image, this):
+            raw, answered = this
+            memo = dict(zip(fields, answered, strict=True))
+            return _score_one(columns, {**image, "raw_saliency": raw}, memo)
+
+        return _over_rows(one, shared, (raw_saliency, answers))
+
+    return jax.jit(program)
+
+
+def probe_fields(columns: Iterable[Column]) -> tuple[Field, ...]:
+    """The fields that only a model can answer, each once, in a fixed order."""
+    found: dict[Field, None] = {}
+    for column in columns:
+        for root in column.inputs:
+            for field in root.walk():
+                if registry.probe_of(field.name) is not None:
+                    found.setdefault(field)
+    return tuple(found)
+
+
+def probe_program(
+    predict: Callable[[Any, Array], Array], fields: tuple[Field, ...]
+) -> Callable[..., tuple[Array, ...]]:
+    """One compiled program that answers every probe field.
+
+    Args:
+      predict: `(params, x) -> logits`.
+      fields: As `probe_fields` gives them.
+
+    Returns:
+      A function of `(params, model_inputs, shared, raw_saliency)` that gives one
+      `array[M, B, ...]` a field, in order. A probe that makes several of the fields
+      runs once.
+    """
+    calls: dict[tuple, list[Field]] = {}
+    for field in fields:
+        probe = registry.probe_of(field.name)
+        calls.setdefault((probe.name, field.options, field.inputs), []).append(field)
+    derived = tuple(
+        {f: None for _, _, inputs in calls for f in inputs if f.name not in _BASE}
+    )
+
+    def program(params, model_inputs, shared, raw_saliency):
+        ask = functools.partial(predict, params)
+
+        def one(image, raw):
+            memo: dict[Field, Any] = {}
+            base = {**image, "raw_saliency": raw}
+            return tuple(_evaluate(field, base, memo) for field in derived)
+
+        made = _over_rows(one, shared, raw_saliency) if derived else ()
+
+        def one_map(arrays):
+            raw, values = arrays
+            base = {**shared, **model_inputs, "raw_saliency": raw}
+            known = dict(zip(derived, values, strict=True))
+            answers = {}
+            for (name, options, inputs), wanted in calls.items():
+                arguments = [known[f] if f in known else base[f.name] for f in inputs]
+                spec = registry.all_probes()[name]
+                out = spec.fn(ask, *arguments, **dict(options))
+                answers.update({field: out[field.name] for field in wanted})
+            return tuple(answers[field] for field in fields)
+
+        return jax.lax.map(one_map, (raw_saliency, made))
+
+    return jax.jit(program)

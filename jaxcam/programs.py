@@ -1,0 +1,173 @@
+"""The compiled programs of an evaluation that know the model: image -> maps."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxcam import _numerics, _spec, methods, ops, registry
+from jaxcam._types import Array
+
+ANSWERS = (
+    "target",
+    "predicted_class",
+    "correct",
+    "correct_top5",
+    "label_known",
+    "probability",
+    "key",
+)
+"""Fields of a row that the model decides."""
+
+
+def explain_program(
+    model: Any, requests: Sequence[_spec.Request], *, follow_labels: bool
+) -> Callable[..., tuple[dict[str, Array], tuple[Array, ...]]]:
+    """One compiled program from images to logits, targets and native maps.
+
+    Args:
+      model: The model; its parameters are an argument of the program.
+      requests: Methods.
+      follow_labels: Explains the best-scored class among those that count as right,
+        where a row has any; otherwise the predicted class.
+
+    Returns:
+      `(params, images, allowed, key, ids, masks) -> (answer, maps)`; `allowed` is
+      bool[B, K], `ids` uint32[B]; `answer` holds `ANSWERS`, `logits_finite` bool[B];
+      `maps` is one float32[B, h, w] a method.
+    """
+
+    def program(params, images, allowed, key, ids, masks):
+        known = jnp.any(allowed, axis=1)
+
+        def choose(logits):
+            if not follow_labels:
+                return jnp.argmax(logits, axis=1)
+            candidates = allowed | ~known[:, None]
+            return jnp.argmax(jnp.where(candidates, logits, -jnp.inf), axis=1)
+
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, ids)
+        logits, targets, maps = methods.explain_batch(
+            model,
+            params,
+            model.preprocess(images),
+            choose,
+            requests,
+            keys=keys,
+            masks=masks,
+        )
+        order = jax.lax.top_k(logits, min(5, logits.shape[1]))[1]
+        right = jnp.take_along_axis(allowed, order, axis=1)
+        answer = {
+            "target": targets.astype(jnp.int32),
+            "predicted_class": order[:, 0].astype(jnp.int32),
+            "correct": right[:, 0],
+            "correct_top5": jnp.any(right, axis=1),
+            "label_known": known,
+            "probability": _numerics.class_probability(logits, targets),
+            "key": keys,
+            "logits_finite": jnp.all(jnp.isfinite(logits), axis=1),
+        }
+        return answer, tuple(maps[str(request)] for request in requests)
+
+    return jax.jit(program)
+
+
+@functools.lru_cache(maxsize=32)
+def place_program(
+    requests: tuple[_spec.Request, ...], shape: tuple[int, int], *, whole: bool
+) -> Callable[..., tuple[Array, Array]]:
+    """One compiled program from native maps to maps on the truth's grid.
+
+    Args:
+      requests: Methods, in the order of the maps.
+      shape: The truth's grid.
+      whole: The image fills the grid in every row.
+
+    Returns:
+      `(maps, extent) -> (saliency float32[M, B, H, W], status int8[M, B])`; the status
+      is an index into `STATUS`.
+    """
+    on_grid = tuple("mask" in registry.method(request).inputs for request in requests)
+
+    def program(maps, extent):
+        placed = []
+        for native, is_placed in zip(maps, on_grid, strict=True):
+            if is_placed or (whole and native.shape[1:] == shape):
+                placed.append(native)
+            elif whole:
+                placed.append(jax.vmap(lambda s: ops.resize(s, shape))(native))
+            else:
+                put = jax.vmap(lambda s, e: ops.place(s, e, shape))
+                placed.append(put(native, extent))
+        status = jnp.stack([jax.vmap(_status)(native) for native in maps])
+        return jnp.stack(placed), status
+
+    return jax.jit(program)
+
+
+STATUS = ("", "NaN in the map", "the map is nowhere positive", "the map is constant")
+
+
+def _status(saliency: Array) -> Array:
+    """What is wrong with a map, as an index into `STATUS`."""
+    return jnp.select(
+        [
+            ~jnp.all(jnp.isfinite(saliency)),
+            jnp.max(saliency) <= 0,
+            jnp.max(saliency) == jnp.min(saliency),
+        ],
+        [jnp.int8(1), jnp.int8(2), jnp.int8(3)],
+        jnp.int8(0),
+    )
+
+
+def allowed_classes(
+    model: Any, candidates: Sequence[Sequence[int]], outputs: int
+) -> np.ndarray:
+    """bool[B, K]: outputs of the model that count as right for each row.
+
+    Args:
+      model: Its `class_to_output` maps classes of its label set to outputs.
+      candidates: Classes of the label set, a sequence for each row.
+      outputs: Number of outputs K.
+
+    Returns:
+      One row of flags for each row of the batch; all false where nothing is known.
+    """
+    allowed = np.zeros((len(candidates), outputs), bool)
+    for row, classes in zip(allowed, candidates, strict=True):
+        for index in classes:
+            output = (
+                index
+                if model.class_to_output is None
+                else (model.class_to_output[index])
+            )
+            row[output] = True
+    return allowed
+
+
+def id_hashes(ids: Sequence[str]) -> np.ndarray:
+    """uint32 of each image id, for folding into a key."""
+    return np.array([zlib.crc32(text.encode()) for text in ids], np.uint32)
+
+
+def count_outputs(model: Any) -> int:
+    """Number of the model's outputs."""
+    shape = (1, *model.input.size, model.input.channels)
+    x = jax.ShapeDtypeStruct(shape, jnp.float32)
+    logits = jax.eval_shape(lambda p, x: model.apply(p, x)[0], model.params, x)
+    return logits.shape[1]
+
+
+def model_inputs(model: Any, images: Array) -> dict[str, Array]:
+    """What probes read besides maps: preprocessed images, preprocessed black."""
+    x = model.preprocess(images)
+    black = model.preprocess(jnp.zeros_like(images[:, :1, :1]))[:, 0, 0]
+    return {"x": x, "black": black}
