@@ -238,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show(result) -> None:
     from jaxcam import tables
 
-    for line in tables.report(result, terminal=sys.stdout.isatty()):
+    for line in tables.report(result):
         _print(line)
 
 

@@ -111,8 +111,8 @@ def evaluate(
       limit: Only the first images.
       batch_size: Images at a time. Changes the speed, never a value.
       shard_size: Images a file.
-      keep_maps: Stores every map at its native resolution, so that any metric can be
-        computed later without the model.
+      keep_maps: Stores the methods' maps at their native resolution, so that other
+        metrics can be computed later without the model.
       floors: False leaves out the floors and the ceiling.
       show_progress: Shows a progress bar.
 
@@ -183,7 +183,7 @@ class _Run:
         )
         self.score = plan.score_program(self.columns)
         self.probes = plan.probe_fields(self.columns)
-        self.ask = plan.probe_program(model.apply, self.probes)
+        self.ask = plan.probe_program(_predictor(model), self.probes)
         self.outputs = programs.count_outputs(model)
 
     def manifest(self) -> dict[str, Any]:
@@ -282,7 +282,18 @@ class _Run:
             "values": self.score(shared, placed, asked),
             "status": status,
             "answer": {k: v for k, v in answer.items() if k != "key"},
-            "maps": maps if self.keep_maps else (),
+            "maps": self.kept(maps),
+        }
+
+    def kept(self, maps: tuple) -> dict[str, Any]:
+        """Maps to be stored; floors can be made again from nothing."""
+        if not self.keep_maps:
+            return {}
+        named = zip(self.requests, self.settings.methods, maps, strict=True)
+        return {
+            label: native
+            for request, label, native in named
+            if not registry.method(request).floor
         }
 
     def collect(
@@ -292,7 +303,7 @@ class _Run:
         table = rows.table(
             batch,
             self.settings.methods,
-            fetched["values"],
+            {c.label: fetched["values"][c.label] for c in self.columns},
             fetched["status"],
             answer=fetched["answer"],
             maps=fetched["maps"],
@@ -300,6 +311,10 @@ class _Run:
         )
         advance(int(np.sum(np.asarray(batch["index"]) >= 0)))
         return table
+
+
+def _predictor(model: Any) -> Callable[[Any, Any], Any]:
+    return lambda params, x: model.apply(params, x)[0]
 
 
 def _follows_labels(model: Any, dataset: data.Dataset, targets: Targets) -> bool:

@@ -22,7 +22,7 @@ def table(
     status: np.ndarray,
     *,
     answer: Mapping[str, np.ndarray] | None = None,
-    maps: Sequence[np.ndarray] = (),
+    maps: Mapping[str, np.ndarray] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Table:
     """Columns of the results of one batch; padding is left out, bad rows are kept.
@@ -33,7 +33,7 @@ def table(
       values: `[M, B, ...]` of each metric.
       status: int[M, B], indices into `programs.STATUS`.
       answer: What the model decided; `None` where no model was asked.
-      maps: Native maps `[B, h, w]`, one array a method, to be stored.
+      maps: Native maps `[B, h, w]` to be stored, by method.
       class_names: Names of the model's outputs.
 
     Returns:
@@ -75,11 +75,25 @@ def table(
         value[~valid] = np.nan
         out[name] = value
     if maps:
-        kept = [np.asarray(native, np.float32)[i] for i in real for native in maps]
-        out["saliency"] = [native.ravel() for native in kept]
-        out["saliency_height"] = np.array([m.shape[0] for m in kept], np.int32)
-        out["saliency_width"] = np.array([m.shape[1] for m in kept], np.int32)
+        out |= _maps(maps, methods, real)
     return out
+
+
+def _maps(
+    maps: Mapping[str, np.ndarray], methods: Sequence[str], real: np.ndarray
+) -> Table:
+    """Native maps row by row; empty for a method that is not stored."""
+    nothing = np.zeros((0, 0), np.float32)
+    kept = [
+        np.asarray(maps[method], np.float32)[i] if method in maps else nothing
+        for i in real
+        for method in methods
+    ]
+    return {
+        "saliency": [native.ravel() for native in kept],
+        "saliency_height": np.array([native.shape[0] for native in kept], np.int32),
+        "saliency_width": np.array([native.shape[1] for native in kept], np.int32),
+    }
 
 
 def _answers(

@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import platform
-import tempfile
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -150,9 +150,7 @@ def write_shard(out: Path, number: int, columns: Columns) -> None:
 @contextlib.contextmanager
 def _whole(path: Path) -> Iterator[Path]:
     """A temporary file that becomes `path` once it is safely on the disk."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}"
     try:
         yield temporary
         _flush(temporary)
