@@ -67,7 +67,7 @@ def resize_mask(mask: np.ndarray, frame: Frame) -> np.ndarray:
     """bool[h, w] on the frame's grid: the value at each new pixel's centre."""
     rows = _centres(frame.window[0], frame.window[2], frame.size[0], mask.shape[0])
     columns = _centres(frame.window[1], frame.window[3], frame.size[1], mask.shape[1])
-    return mask[rows[:, None], columns[None, :]]
+    return mask[rows].take(columns, axis=1)
 
 
 def _centres(start: float, stop: float, count: int, limit: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,8 +15,8 @@ from jaxcam.data import records
 Border = Literal["ignore", "foreground", "background"]
 Row = dict[str, Any]
 
-THREADS = 2
-ROWS_AHEAD = 64
+THREADS, MOST_THREADS = 2, 4
+BATCHES_AHEAD = 2
 PADDING = "padding"
 
 
@@ -26,6 +28,7 @@ def batches(
     geometry: geometry_module.Geometry = "squash",
     border: Border = "ignore",
     crop_fraction: float = 1.0,
+    canvas: tuple[int, int] | None = None,
     start: int = 0,
     stop: int | None = None,
     threads: int = THREADS,
@@ -37,78 +40,124 @@ def batches(
       size: Rows and columns of the model's grid.
       batch_size: Rows a batch, B.
       geometry: See `jaxcam.data.geometry.frame`. Under "original" the model gets the
-        squashed image, and truth stays on its own grid, at the top left of a canvas
-        that fits the largest image of the data set.
+        squashed image, and truth stays on its own grid, at the top left of a canvas.
       border: What a trimap's border counts as in masks: nothing, object or background.
         The truth box is that of object and border in every case.
       crop_fraction: Crop size over resized size, under "crop".
+      canvas: Rows and columns of the truth's canvas, under "original"; by default the
+        largest of the data set, whatever part of it is read. An image that does not
+        fit is not valid.
       start: First row.
       stop: One past the last row.
-      threads: Decoding threads.
+      threads: Decoding threads, at most four.
 
-    Yields:
-      `index` int64[B] (-1 for padding), `id` and `reason` lists of strings, `valid`
-      bool[B], `image` uint8[B, S, S, 3], `mask`, `where`, `frame` bool[B, H, W],
-      `extent` int32[B, 2], `boxes` float32[B, N, 4], `box_valid` bool[B, N],
-      `candidates` a list of tuples, `label` int32[B] (-1 if unknown), `size`
-      int32[B, 2] (original height and width). A row that cannot be read has
-      `valid=False`, its reason, and zeros.
+    Returns:
+      An iterator of dicts: `index` int64[B] (-1 for padding); `id`, `category` and
+      `reason`, lists of strings; `valid` bool[B]; `image` uint8[B, S, S, 3]; `mask`,
+      `where` and `frame`, bool[B, H, W]; `extent` int32[B, 2]; `boxes` float32[B, N, 4]
+      and `box_valid` bool[B, N]; `candidates`, a list of tuples; `label` int32[B] (-1
+      if unknown); `size` int32[B, 2], original height and width. A row that cannot be
+      read has `valid=False`, its reason, and zeros.
+
+    Raises:
+      ValueError: An option is not known, or a number is out of range.
     """
-    import grain
-
+    _check(size, batch_size, geometry, border, crop_fraction, start)
     stop = len(dataset) if stop is None else min(stop, len(dataset))
-    canvas = _canvas(dataset, stop) if geometry == "original" else size
-    reader = _Reader(
-        dataset, size, canvas, geometry, border, crop_fraction, start, stop
-    )
-    count = -(-max(stop - start, 0) // batch_size) * batch_size
+    if geometry != "original":
+        canvas = size
+    elif canvas is None:
+        canvas = largest_shape(dataset)
+    options = _Options(size, canvas, geometry, border, crop_fraction)
+    return _stream(_Reader(dataset, options, stop), start, batch_size, threads)
+
+
+def largest_shape(dataset: records.Dataset) -> tuple[int, int]:
+    """The largest height and the largest width of a data set; reads only headers."""
+    height = width = 1
+    for record in dataset.records:
+        try:
+            shape = record.shape()
+        except records.BadRecord:
+            continue
+        height, width = max(height, shape[0]), max(width, shape[1])
+    return height, width
+
+
+@dataclasses.dataclass(frozen=True)
+class _Options:
+    size: tuple[int, int]
+    canvas: tuple[int, int]
+    geometry: geometry_module.Geometry
+    border: Border
+    crop_fraction: float
+
+
+def _check(size, batch_size, geometry, border, crop_fraction, start) -> None:
+    for name, value, kinds in (
+        ("geometry", geometry, typing.get_args(geometry_module.Geometry)),
+        ("border", border, typing.get_args(Border)),
+    ):
+        if value not in kinds:
+            known = ", ".join(map(repr, kinds))
+            raise ValueError(f"{name}={value!r} is not known; choose one of {known}.")
+    if min(*size, batch_size) < 1 or start < 0 or not 0 < crop_fraction <= 1:
+        raise ValueError(
+            f"size={size}, batch_size={batch_size}, start={start} and "
+            f"crop_fraction={crop_fraction}: sizes must be at least 1, start 0, and "
+            "the fraction in (0, 1]."
+        )
+
+
+def _stream(
+    reader: _Reader, start: int, batch_size: int, threads: int
+) -> Iterator[dict[str, Any]]:
+    """Rows are read in threads, a bounded number ahead of the batch in use."""
+    count = -(-max(reader.stop - start, 0) // batch_size) * batch_size
     if count == 0:
         return
-    rows = grain.MapDataset.range(start, start + count).map(reader.row)
+    import grain
+
     ahead = grain.ReadOptions(
-        num_threads=max(threads, 1), prefetch_buffer_size=max(ROWS_AHEAD, batch_size)
+        num_threads=min(max(threads, 1), MOST_THREADS),
+        prefetch_buffer_size=BATCHES_AHEAD * batch_size,
     )
+    rows = grain.MapDataset.range(start, start + count).map(reader.row)
     yield from rows.to_iter_dataset(ahead).batch(batch_size, batch_fn=_collate)
 
 
 class _Reader:
     """Reads one row; what it raises becomes the row's reason."""
 
-    def __init__(
-        self, dataset, size, canvas, geometry, border, crop_fraction, start, stop
-    ) -> None:
-        self.dataset, self.size, self.canvas = dataset, size, canvas
-        self.geometry, self.border = geometry, border
-        self.crop_fraction, self.start, self.stop = crop_fraction, start, stop
+    def __init__(self, dataset: records.Dataset, options: _Options, stop: int) -> None:
+        self.dataset, self.options, self.stop = dataset, options, stop
 
     def row(self, index: int) -> Row:
         index = int(index)
         if index >= self.stop:
-            return self.empty(-1, "", (), PADDING)
+            return self.empty(-1, None, PADDING)
         record = self.dataset.records[index]
         try:
             return self.read(index, record)
         except records.BadRecord as error:
-            return self.empty(index, record.id, record.candidates, str(error))
+            return self.empty(index, record, str(error))
 
     def read(self, index: int, record: records.Record) -> Row:
-        image = record.image()
-        truth = record.truth()
+        options = self.options
+        image, truth = record.image(), record.truth()
         original = image.shape[:2]
-        for name in ("object", "border"):
-            mask = getattr(truth, name)
-            if mask is not None and mask.shape != original:
-                raise records.BadRecord(
-                    f"the {name} mask is {mask.shape[0]} x {mask.shape[1]}, "
-                    f"the image {original[0]} x {original[1]}"
-                )
+        _same_shape(truth, original)
         frame = geometry_module.frame(
-            original, self.size, self.geometry, self.crop_fraction
+            original, options.size, options.geometry, options.crop_fraction
         )
         shown = frame
-        if self.geometry == "original":
-            shown = geometry_module.frame(original, self.size, "squash")
-        row = self.empty(index, record.id, record.candidates, "")
+        if options.geometry == "original":
+            shown = geometry_module.frame(original, options.size, "squash")
+            if original[0] > options.canvas[0] or original[1] > options.canvas[1]:
+                raise records.BadRecord(
+                    f"the image is {_by(original)}, the canvas {_by(options.canvas)}"
+                )
+        row = self.empty(index, record, "")
         row["image"] = geometry_module.resize_image(image, shown)
         row["size"] = np.array(original, np.int32)
         self.add_truth(row, truth, frame)
@@ -129,30 +178,34 @@ class _Reader:
         boxes = geometry_module.tight_box(inside | unsure)
         if truth.boxes is not None:
             boxes = geometry_module.resize_boxes(truth.boxes, frame)
-        counted = ~unsure if self.border == "ignore" else np.ones(frame.size, bool)
-        if self.border == "foreground":
+        border = self.options.border
+        counted = ~unsure if border == "ignore" else np.ones(frame.size, bool)
+        if border == "foreground":
             inside = inside | unsure
         row["mask"][:rows, :columns] = inside
         row["where"][:rows, :columns] = counted
         seen = boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+        slots = len(row["boxes"])
+        if len(seen) > slots:
+            raise records.BadRecord(f"it has {len(seen)} boxes, the data set {slots}")
         row["boxes"][: len(seen)] = seen
         row["box_valid"][: len(seen)] = True
 
-    def empty(
-        self, index: int, name: str, candidates: tuple[int, ...], reason: str
-    ) -> Row:
-        slots = max(self.dataset.boxes, 1)
+    def empty(self, index: int, record: records.Record | None, reason: str) -> Row:
+        canvas, slots = self.options.canvas, max(self.dataset.boxes, 1)
+        candidates = () if record is None else record.candidates
         return {
             "index": np.int64(index),
-            "id": name,
+            "id": "" if record is None else record.id,
+            "category": "" if record is None else record.category,
             "reason": reason,
             "valid": reason == "",
             "candidates": candidates,
             "label": np.int32(candidates[0] if candidates else -1),
-            "image": np.zeros((*self.size, 3), np.uint8),
-            "mask": np.zeros(self.canvas, bool),
-            "where": np.zeros(self.canvas, bool),
-            "frame": np.zeros(self.canvas, bool),
+            "image": np.zeros((*self.options.size, 3), np.uint8),
+            "mask": np.zeros(canvas, bool),
+            "where": np.zeros(canvas, bool),
+            "frame": np.zeros(canvas, bool),
             "extent": np.zeros(2, np.int32),
             "boxes": np.zeros((slots, 4), np.float32),
             "box_valid": np.zeros(slots, bool),
@@ -160,23 +213,26 @@ class _Reader:
         }
 
 
+def _same_shape(truth: records.Truth, original: tuple[int, int]) -> None:
+    for name in ("object", "border"):
+        mask = getattr(truth, name)
+        if mask is None or mask.shape == original:
+            continue
+        turned = " (upright, as the camera noted)" * (mask.shape == original[::-1])
+        raise records.BadRecord(
+            f"the {name} mask is {_by(mask.shape)}, the image {_by(original)}{turned}"
+        )
+
+
+def _by(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
 def _collate(rows: Sequence[Row]) -> Mapping[str, Any]:
-    lists = ("id", "reason", "candidates")
+    lists = ("id", "category", "reason", "candidates")
     return {
         name: [row[name] for row in rows]
         if name in lists
         else np.stack([np.asarray(row[name]) for row in rows])
         for name in rows[0]
     }
-
-
-def _canvas(dataset: records.Dataset, stop: int) -> tuple[int, int]:
-    """The largest height and width of the rows that can be read."""
-    height = width = 1
-    for index in range(stop):
-        try:
-            shape = dataset.records[index].image().shape
-        except records.BadRecord:
-            continue
-        height, width = max(height, shape[0]), max(width, shape[1])
-    return height, width

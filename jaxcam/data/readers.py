@@ -1,36 +1,40 @@
-"""Readers: folders of images with masks, trimaps or class names."""
+"""Image, trimap and mask files, and the records made of them.
+
+Whatever is wrong with a file becomes a `BadRecord`, whose message is the row's reason.
+"""
 
 from __future__ import annotations
 
-import csv
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from jaxcam.data import masks as mask_files
 from jaxcam.data import records
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-
-CATS, DOGS = (281, 285), (151, 268)
-"""First and last class of each species in the order of ImageNet-1k."""
+MASK_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff", ".npy", ".jpg", ".jpeg")
 
 OBJECT, BACKGROUND, BORDER = 1, 2, 3
 """Values of a trimap."""
 
-Labels = Literal["coarse", "exact"]
+_T = TypeVar("_T")
+_V = TypeVar("_V")
+_QUARTER_TURNS = (5, 6, 7, 8)
+_LONGEST_REASON = 120
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
     """uint8[h, w, 3]: any image file as upright RGB.
 
-    The orientation that a camera noted is applied; palettes, grey values, 16-bit
-    values, CMYK and transparency become RGB.
+    The orientation that a camera noted is applied. Palettes, grey values, CMYK and 16
+    bits become 8-bit RGB; transparency is dropped, as classifiers' pipelines do; of
+    several frames the first is taken.
 
     Args:
       path: An image file.
@@ -41,18 +45,62 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       BadRecord: The file is missing or cannot be decoded.
     """
+    return _decoded(path, "image", lambda image: np.asarray(_rgb(_upright(image))))
+
+
+def read_shape(path: str | os.PathLike) -> tuple[int, int]:
+    """Height and width of the upright image; pixels are not decoded.
+
+    Raises:
+      BadRecord: The file is missing or is no image.
+    """
+
+    def shape(image: Image.Image) -> tuple[int, int]:
+        width, height = image.size
+        turned = _orientation(image) in _QUARTER_TURNS
+        return (width, height) if turned else (height, width)
+
+    return _decoded(path, "image", shape)
+
+
+def _decoded(
+    path: str | os.PathLike, what: str, use: Callable[[Image.Image], _T]
+) -> _T:
     try:
         with Image.open(path) as image:
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I"):
-                grey = np.asarray(upright, np.float64) / 257.0
-                upright = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8))
-            return np.asarray(upright.convert("RGB"))
+            return use(image)
     except FileNotFoundError as error:
-        raise records.BadRecord("the image is missing") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = f"the image cannot be decoded: {error}"
-        raise records.BadRecord(reason.replace(str(path), Path(path).name)) from error
+        raise records.BadRecord(f"the {what} is missing") from error
+    except Exception as error:  # Decoders raise anything on damaged files.
+        raise _unreadable(path, what, error) from error
+
+
+def _unreadable(
+    path: str | os.PathLike, what: str, error: Exception
+) -> records.BadRecord:
+    text = str(error).replace(str(path), Path(path).name).partition("\n")[0]
+    reason = f"the {what} cannot be decoded: {text or type(error).__name__}"
+    return records.BadRecord(reason[:_LONGEST_REASON])
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # Damaged metadata says nothing about the pixels.
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        values = np.round(np.asarray(image, np.float64) / 257)
+        image = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
 def read_trimap(path: Path) -> records.Truth:
@@ -61,31 +109,43 @@ def read_trimap(path: Path) -> records.Truth:
     Raises:
       BadRecord: The file is missing, cannot be decoded, or has other values.
     """
-    try:
-        values = mask_files.read_labels(path)
-    except FileNotFoundError as error:
-        raise records.BadRecord("the trimap is missing") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise records.BadRecord("the trimap cannot be decoded") from error
-    found = set(np.unique(values).tolist())
+    values = _truth(path, "trimap", mask_files.read_labels)
+    found = _values(values)
     if not found <= {OBJECT, BACKGROUND, BORDER}:
-        raise records.BadRecord(f"the trimap has the values {sorted(found)[:5]}")
+        some = ", ".join(map(str, sorted(found)[:5]))
+        raise records.BadRecord(f"the trimap has the values {some}, not 1, 2 and 3")
     return records.Truth(object=values == OBJECT, border=values == BORDER)
 
 
-def read_plain_mask(path: Path, threshold: float | None) -> records.Truth:
+def _values(array: np.ndarray) -> set[int]:
+    """The values that occur; bytes are counted, which is faster than sorting."""
+    if array.dtype == np.uint8:
+        return set(np.flatnonzero(np.bincount(array.ravel())).tolist())
+    return set(np.unique(array).tolist())
+
+
+def read_plain_mask(path: Path, threshold: float | None = None) -> records.Truth:
     """Object of a mask image with the values 0 and 1 or 0 and 255.
 
     Raises:
-      BadRecord: The file is missing, cannot be decoded, or has other values.
+      BadRecord: The file is missing, cannot be decoded, or has other values and there
+        is no `threshold` above which they are object.
     """
+    read = functools.partial(mask_files.read_mask, threshold=threshold)
+    return records.Truth(object=_truth(path, "mask", read))
+
+
+def _truth(path: Path, what: str, read: Callable[[Path], np.ndarray]) -> np.ndarray:
     try:
-        return records.Truth(object=mask_files.read_mask(path, threshold=threshold))
+        return read(path)
     except FileNotFoundError as error:
-        raise records.BadRecord("the mask is missing") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        reason = str(error).replace(str(path), "the mask")
-        raise records.BadRecord(reason) from error
+        raise records.BadRecord(f"the {what} is missing") from error
+    except ValueError as error:
+        if str(path) not in str(error):
+            raise _unreadable(path, what, error) from error
+        raise records.BadRecord(str(error).replace(str(path), f"the {what}")) from error
+    except Exception as error:  # Decoders raise anything on damaged files.
+        raise _unreadable(path, what, error) from error
 
 
 def no_truth() -> records.Truth:
@@ -93,56 +153,63 @@ def no_truth() -> records.Truth:
     return records.Truth()
 
 
-def oxford_pets(folder: Path, *, labels: Labels = "coarse") -> records.Dataset:
-    """The Oxford-IIIT Pet data set, as published or with a `labels.csv`.
-
-    Args:
-      folder: Holds `images/`, and either `annotations/trimaps/` with
-        `annotations/list.txt`, as the archives unpack, or `trimaps/` and `labels.csv`
-        with the columns `file`, `imagenet_ok_top1` and `imagenet_coarse_range`.
-      labels: Which ImageNet classes count as right: "coarse", every class of the
-        species (cats 281-285, dogs 151-268); "exact", those of the breed, none for
-        most breeds.
-
-    Returns:
-      The data set, sorted by id.
-
-    Raises:
-      FileNotFoundError: A list is missing.
-      ValueError: A list cannot be read.
-    """
-    if (folder / "labels.csv").is_file():
-        rows, trimaps = _pets_csv(folder / "labels.csv", labels), folder / "trimaps"
-    else:
-        rows = _pets_list(folder / "annotations" / "list.txt", labels)
-        trimaps = folder / "annotations" / "trimaps"
-    found = _files_by_stem(folder / "images", IMAGE_SUFFIXES)
-    made = []
-    for name, candidates in sorted(rows.items()):
-        image = found.get(name, folder / "images" / f"{name}.jpg")
-        trimap = trimaps / f"{name}.png"
-        made.append(_record(name, image, trimap, read_trimap, candidates))
-    return records.Dataset(
-        name="oxford_pets",
-        records=made,
-        label_set="imagenet",
-        skipped=len(set(found) - set(rows)),
-        origin=(labels,),
+def record(
+    name: str,
+    image: Path,
+    truth: Path | None,
+    read: Callable[[Path], records.Truth],
+    *,
+    candidates: tuple[int, ...] = (),
+    category: str = "",
+) -> records.Record:
+    """A row read from an image file and, if there is one, a file of its truth."""
+    return records.Record(
+        id=name,
+        image=functools.partial(read_image, image),
+        truth=no_truth if truth is None else functools.partial(read, truth),
+        shape=functools.partial(read_shape, image),
+        candidates=candidates,
+        category=category,
+        files=(image,) if truth is None else (image, truth),
     )
 
 
-def _pets_csv(path: Path, labels: Labels) -> dict[str, tuple[int, ...]]:
-    column = {"coarse": "imagenet_coarse_range", "exact": "imagenet_ok_top1"}[labels]
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        missing = {"file", column} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f"{path} has no column {', '.join(sorted(missing))}.")
-        return {row["file"]: _classes(row[column]) for row in reader}
+def files_by_id(
+    folder: Path, suffixes: tuple[str, ...]
+) -> tuple[Mapping[str, Path], int]:
+    """Files of a folder and its subfolders by id, and how many are of other kinds.
+
+    The id is the path inside the folder without its suffix. Hidden files are left out.
+
+    Raises:
+      ValueError: Two files have the same id.
+    """
+    found: dict[str, Path] = {}
+    others = 0
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(place).relative_to(folder)
+        for file in sorted(names):
+            stem, suffix = os.path.splitext(file)
+            if file.startswith(".") or suffix.lower() not in suffixes:
+                others += 1
+                continue
+            name = (inside / stem).as_posix()
+            if name in found:
+                raise ValueError(
+                    f"{found[name]} and {file} have the same name but for the suffix; "
+                    "rename or remove one of them."
+                )
+            found[name] = Path(place, file)
+    return found, others
 
 
-def _classes(text: str) -> tuple[int, ...]:
-    """Classes written as numbers and inclusive ranges: "281 285", "151-268"."""
+def classes(text: str) -> tuple[int, ...]:
+    """Classes written as numbers and inclusive ranges.
+
+    >>> classes("281 285"), classes("5-7,9")
+    ((281, 285), (5, 6, 7, 9))
+    """
     found: list[int] = []
     for part in text.replace(",", " ").split():
         first, _, last = part.partition("-")
@@ -150,160 +217,21 @@ def _classes(text: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _pets_list(path: Path, labels: Labels) -> dict[str, tuple[int, ...]]:
-    if labels == "exact":
-        raise ValueError(
-            "The published lists do not name ImageNet classes of breeds; use "
-            "labels='coarse'."
-        )
-    rows = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        try:
-            name, _, species, *_ = line.split()
-            first, last = {"1": CATS, "2": DOGS}[species]
-        except (ValueError, KeyError) as error:
-            raise ValueError(
-                f"{path}: {line!r} cannot be read; a line is NAME CLASS SPECIES BREED."
-            ) from error
-        rows[name] = tuple(range(first, last + 1))
-    return rows
-
-
-def image_folder(
-    folder: Path, *, threshold: float | None = None, label_set: str | None = None
-) -> records.Dataset:
-    """Images with masks or trimaps beside them, or in one folder a class.
-
-    Args:
-      folder: One of
-
-        * `images/` with `masks/` (0 and 1, or 0 and 255) or `trimaps/` (1, 2, 3), files
-          of one name, and if wanted `labels.csv` with the columns `file` and `label`
-          (class numbers of `label_set`, several separated by spaces);
-        * `class_name/*.jpg`, a folder a class, and if wanted `masks/class_name/*.png`.
-      threshold: Makes masks of other values: larger is object.
-      label_set: What the class numbers of `labels.csv` mean; "imagenet" for models
-        trained there. Class folders are numbered in alphabetical order.
-
-    Returns:
-      The data set, sorted by id.
+def table(
+    path: Path, rows: Iterable[_T], parse: Callable[[_T], tuple[str, _V]]
+) -> dict[str, _V]:
+    """Rows of a list by id.
 
     Raises:
-      ValueError: The folder has another layout.
+      ValueError: `parse` fails on a row, or two rows have the same id.
     """
-    if (folder / "images").is_dir():
-        return _parallel_folders(folder, threshold, label_set)
-    return _class_folders(folder, threshold)
-
-
-def _parallel_folders(
-    folder: Path, threshold: float | None, label_set: str | None
-) -> records.Dataset:
-    found = _files_by_stem(folder / "images", IMAGE_SUFFIXES)
-    candidates = _label_table(folder / "labels.csv")
-    if (folder / "trimaps").is_dir():
-        truth_folder, read = folder / "trimaps", read_trimap
-    else:
-        truth_folder = folder / "masks"
-        read = functools.partial(read_plain_mask, threshold=threshold)
-    truth = _files_by_stem(truth_folder, (*IMAGE_SUFFIXES, ".npy"))
-    made = [
-        _record(
-            name,
-            found.get(name, folder / "images" / name),
-            truth.get(name, truth_folder / name) if truth else None,
-            read,
-            candidates.get(name, ()),
-        )
-        for name in sorted({*found, *candidates})
-    ]
-    return records.Dataset(
-        name=folder.name,
-        records=made,
-        label_set=label_set or ("imagenet" if candidates else None),
-        skipped=_others(folder / "images"),
-        origin=(threshold,),
-    )
-
-
-def _label_table(path: Path) -> dict[str, tuple[int, ...]]:
-    if not path.is_file():
-        return {}
-    with path.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if not {"file", "label"} <= set(reader.fieldnames or ()):
-            raise ValueError(f"{path} must have the columns file and label.")
-        return {Path(row["file"]).stem: _classes(row["label"]) for row in reader}
-
-
-def _class_folders(folder: Path, threshold: float | None) -> records.Dataset:
-    classes = sorted(
-        child.name
-        for child in folder.iterdir()
-        if child.is_dir() and child.name != "masks" and _has_images(child)
-    )
-    if not classes:
-        raise ValueError(
-            f"{folder} holds neither images/ (with masks/ or trimaps/) nor folders of "
-            "images, one a class; `jaxcam list data` shows the layouts."
-        )
-    read = functools.partial(read_plain_mask, threshold=threshold)
-    made, skipped = [], 0
-    for number, name in enumerate(classes):
-        found = _files_by_stem(folder / name, IMAGE_SUFFIXES)
-        masks = _files_by_stem(folder / "masks" / name, (*IMAGE_SUFFIXES, ".npy"))
-        skipped += _others(folder / name)
-        for stem, path in sorted(found.items()):
-            truth = masks.get(stem, folder / "masks" / name / stem) if masks else None
-            made.append(_record(f"{name}/{stem}", path, truth, read, (number,)))
-    return records.Dataset(
-        name=folder.name,
-        records=made,
-        label_set=folder.name,
-        class_names=tuple(classes),
-        skipped=skipped,
-        origin=(threshold,),
-    )
-
-
-def _record(
-    name: str,
-    image: Path,
-    truth: Path | None,
-    read: Callable[[Path], records.Truth],
-    candidates: tuple[int, ...],
-) -> records.Record:
-    return records.Record(
-        id=name,
-        image=functools.partial(read_image, image),
-        truth=no_truth if truth is None else functools.partial(read, truth),
-        candidates=candidates,
-        files=(image,) if truth is None else (image, truth),
-    )
-
-
-def _files_by_stem(folder: Path, suffixes: Iterable[str]) -> Mapping[str, Path]:
-    """Files of the given kinds by name without suffix; hidden files are no files."""
-    if not folder.is_dir():
-        return {}
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in suffixes and not path.name.startswith("."):
-            if path.stem in found:
-                raise ValueError(f"{found[path.stem]} and {path} share a name.")
-            found[path.stem] = path
-    return found
-
-
-def _has_images(folder: Path) -> bool:
-    return any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir())
-
-
-def _others(folder: Path) -> int:
-    """Number of files that are no images."""
-    return sum(
-        path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
-        for path in folder.iterdir()
-    )
+    made: dict[str, _V] = {}
+    for number, row in enumerate(rows, start=1):
+        try:
+            name, value = parse(row)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: row {number} cannot be read: {row}.") from error
+        if name in made:
+            raise ValueError(f"{path} lists {name} twice; keep one row.")
+        made[name] = value
+    return made

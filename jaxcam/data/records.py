@@ -31,7 +31,7 @@ class Truth:
     boxes: np.ndarray | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Record:
     """One (image, target) row.
 
@@ -39,14 +39,19 @@ class Record:
       id: Unique in its data set.
       image: Returns uint8[h, w, 3]; raises `BadRecord` if it cannot.
       truth: Returns what is known about the image; raises `BadRecord` if it cannot.
+      shape: Returns height and width without decoding the image; raises `BadRecord`
+        if it cannot.
       candidates: Classes of the data set's label set that count as right.
+      category: What the data set calls the object, if it says: a breed, a class.
       files: Files that the row is read from, for the fingerprint.
     """
 
     id: str
     image: Callable[[], np.ndarray]
     truth: Callable[[], Truth]
+    shape: Callable[[], tuple[int, int]]
     candidates: tuple[int, ...] = ()
+    category: str = ""
     files: tuple[Path, ...] = ()
 
 
@@ -60,9 +65,9 @@ class Dataset:
       label_set: Which classes the candidates number: "imagenet", "shapes", ...
       class_names: Names of the label set's classes, if known.
       boxes: The largest number of truth boxes of a row.
-      skipped: Files that were neither images nor truth.
-      origin: What else decides the rows, for the fingerprint.
-      self_described: Name and origin decide every row; no file does.
+      skipped: Files that are neither images nor truth, and images that are not listed.
+      origin: What else decides the rows, for the fingerprint: layout and options.
+      self_described: The origin decides every row; no file does.
     """
 
     name: str
@@ -78,9 +83,16 @@ class Dataset:
         return len(self.records)
 
     def fingerprint(self) -> str:
-        """sha256 of ids, labels and file sizes; files are not read."""
-        digest = hashlib.sha256(repr((self.name, self.origin)).encode())
+        """sha256 of ids, labels and sizes of the files, which are not read."""
+        digest = hashlib.sha256(repr(self.origin).encode())
         for record in () if self.self_described else self.records:
-            sizes = [f.stat().st_size if f.exists() else None for f in record.files]
+            sizes = [_size(file) for file in record.files]
             digest.update(repr((record.id, record.candidates, sizes)).encode())
         return digest.hexdigest()
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None

@@ -1,12 +1,15 @@
 """Procedural images whose objects are known to the pixel.
 
-Every image has a textured background, one object of eight classes (two in the split
-`two_objects`) at a uniformly drawn place, size, angle and colour, and distractors that
-are no object of any class. Image `i` of a split depends on the seed and on `i` alone.
+Every image has a textured background, one object of eight classes (two of different
+classes in the split `two_objects`) whose place is uniform among those where it fits,
+and distractors too small and too thin to be an object. Sizes, angles and colours are
+drawn alike for every class and for the distractors: only the outline tells the class.
+Image `i` of a split depends on the seed, the size and `i` alone.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
@@ -15,12 +18,17 @@ import numpy as np
 from jaxcam.data import records
 
 Split = Literal["train", "test", "two_objects"]
+Blob = tuple[tuple[slice, slice], np.ndarray]
 
-SIZE = 64
+VERSION = 1
+"""Of the way images are drawn: part of the fingerprint, raised with every change."""
+
+SIZE, SMALLEST = 64, 16
 LENGTHS = {"train": 20_000, "test": 256, "two_objects": 256}
 
 _SPLIT_SEEDS = {"train": 0, "test": 1, "two_objects": 2}
 _STAR_INNER = 0.42
+_LEAST_CONTRAST = 80.0
 
 
 def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -97,18 +105,32 @@ def draw(
       uint8[size, size, 3]; the class, an index into `CLASSES`; bool[size, size], the
       pixels that the object paints.
     """
-    rng = np.random.default_rng([seed, _SPLIT_SEEDS[split], index])
+    rng = _stream(index, split, seed)
+    classes = _classes(rng, split)
     canvas = _background(rng, size)
-    objects = 2 if split == "two_objects" else 1
-    classes = rng.choice(len(CLASSES), objects, replace=False)
     masks = _place(rng, classes, size)
-    occupied = np.any(masks, axis=0)
-    for blob in _distractors(rng, size):
-        _paint(rng, canvas, blob & ~occupied)
+    free = ~np.any(masks, axis=0)
+    for window, blob in _distractors(rng, size):
+        _paint(rng, canvas[window], blob & free[window])
     for mask in masks:
         _paint(rng, canvas, mask)
-    noisy = canvas + rng.normal(0, 6, canvas.shape)
-    return np.clip(noisy, 0, 255).astype(np.uint8), int(classes[0]), masks[0]
+    canvas += rng.normal(0, 6, canvas.shape)
+    return np.clip(canvas, 0, 255).astype(np.uint8), int(classes[0]), masks[0]
+
+
+def label(index: int, *, split: Split = "test", seed: int = 0) -> int:
+    """The explained class of one image, without drawing it."""
+    return int(_classes(_stream(index, split, seed), split)[0])
+
+
+def _stream(index: int, split: Split, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, _SPLIT_SEEDS[split], index])
+
+
+def _classes(rng: np.random.Generator, split: Split) -> np.ndarray:
+    """The explained class first; the first draw of a stream, so that it is cheap."""
+    objects = 2 if split == "two_objects" else 1
+    return rng.choice(len(CLASSES), objects, replace=False)
 
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -120,10 +142,17 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     down, across = part[:, None, None], part[None, :, None]
     rows = coarse[low] * (1 - down) + coarse[low + 1] * down
     smooth = rows[:, low] * (1 - across) + rows[:, low + 1] * across
-    y, x = np.mgrid[:size, :size] / size
+    y, x = _grid(size)
     angle, waves = rng.uniform(0, np.pi), rng.uniform(3, 12)
-    phase = 2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle))
+    phase = 2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) / size
     return smooth + rng.uniform(0, 20) * np.sin(phase)[..., None]
+
+
+@functools.lru_cache(maxsize=4)
+def _grid(size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows [size, 1] and columns [1, size] of the pixels' centres."""
+    centres = np.arange(size) + 0.5
+    return centres[:, None], centres[None, :]
 
 
 def _place(
@@ -132,8 +161,7 @@ def _place(
     """Masks of the objects, none touching another; drawn anew until that holds."""
     while True:
         masks = [_object(rng, CLASSES[c], size, len(classes)) for c in classes]
-        reach = [_grown(mask) for mask in masks]
-        if len(masks) == 1 or not (reach[0] & reach[1]).any():
+        if len(masks) == 1 or not (_grown(masks[0]) & masks[1]).any():
             return masks
 
 
@@ -142,7 +170,7 @@ def _object(rng: np.random.Generator, name: str, size: int, objects: int) -> np.
     radius = rng.uniform(0.15, largest) * size
     centre = rng.uniform(radius, size - radius, 2)
     angle = rng.uniform(0, 2 * np.pi)
-    y, x = np.mgrid[:size, :size] + 0.5
+    y, x = _grid(size)
     dy, dx = (y - centre[0]) / radius, (x - centre[1]) / radius
     u = np.cos(angle) * dx + np.sin(angle) * dy
     v = np.cos(angle) * dy - np.sin(angle) * dx
@@ -157,25 +185,30 @@ def _grown(mask: np.ndarray) -> np.ndarray:
     return grown
 
 
-def _distractors(rng: np.random.Generator, size: int) -> Iterator[np.ndarray]:
+def _distractors(rng: np.random.Generator, size: int) -> Iterator[Blob]:
     """Specks and lines, too small and too thin to be an object."""
-    y, x = np.mgrid[:size, :size] + 0.5
+    y, x = _grid(size)
+    unit = size / SIZE
     for _ in range(rng.integers(4, 10)):
-        centre, spread = rng.uniform(0, size, 2), rng.uniform(0.8, 2.0)
-        yield (y - centre[0]) ** 2 + (x - centre[1]) ** 2 <= spread**2
+        centre, spread = rng.uniform(0, size, 2), rng.uniform(0.8, 2.0) * unit
+        first = np.maximum(np.floor(centre - spread), 0).astype(int)
+        last = np.ceil(centre + spread).astype(int)
+        rows, columns = (slice(*ends) for ends in zip(first, last, strict=True))
+        distance = np.hypot(y[rows] - centre[0], x[:, columns] - centre[1])
+        yield (rows, columns), distance <= spread
     for _ in range(rng.integers(1, 4)):
         angle, offset = rng.uniform(0, np.pi), rng.uniform(0, size)
         distance = (x - size / 2) * np.cos(angle) + (y - offset) * np.sin(angle)
-        yield abs(distance) <= 0.7
+        yield (slice(None), slice(None)), abs(distance) <= 0.7 * unit
 
 
 def _paint(rng: np.random.Generator, canvas: np.ndarray, mask: np.ndarray) -> None:
     """Fills a mask with one colour that stands out from what it covers."""
     if not mask.any():
         return
-    under = canvas[mask].mean(0)
+    under = canvas[mask].mean(axis=0)
     colour = rng.uniform(0, 255, 3)
-    while np.abs(colour - under).max() < 80:
+    while np.abs(colour - under).max() < _LEAST_CONTRAST:
         colour = rng.uniform(0, 255, 3)
     canvas[mask] = colour
 
@@ -196,19 +229,24 @@ def dataset(
       The data set, with the label set "shapes".
 
     Raises:
-      ValueError: The split is unknown.
+      ValueError: The split is unknown, or a number is out of range.
     """
     if split not in LENGTHS:
         raise ValueError(
             f"shapes has no split {split!r}; choose one of {', '.join(LENGTHS)}."
         )
     length = LENGTHS[split] if length is None else length
+    if length < 1 or seed < 0 or size < SMALLEST:
+        raise ValueError(
+            f"n={length}, seed={seed}, size={size}: n must be at least 1, seed 0, and "
+            f"size {SMALLEST}, where an outline is still seen."
+        )
     return records.Dataset(
         name="shapes" if split == "test" else f"shapes:{split}",
         records=_Rows(split, length, seed, size),
         label_set="shapes",
         class_names=CLASSES,
-        origin=(split, length, seed, size),
+        origin=("shapes", VERSION, split, length, seed, size),
         self_described=True,
     )
 
@@ -226,10 +264,16 @@ class _Rows(Sequence):
     def __getitem__(self, index: int) -> records.Record:
         index = range(self.length)[index]
         split, seed, size = self.key
-        image, label, mask = draw(index, split=split, seed=seed, size=size)
+
+        @functools.cache
+        def drawn() -> tuple[np.ndarray, int, np.ndarray]:
+            return draw(index, split=split, seed=seed, size=size)
+
         return records.Record(
             id=f"{split}-{index:06d}",
-            image=lambda: image,
-            truth=lambda: records.Truth(object=mask),
-            candidates=(label,),
+            image=lambda: drawn()[0],
+            truth=lambda: records.Truth(object=drawn()[2]),
+            shape=lambda: (size, size),
+            candidates=(label(index, split=split, seed=seed),),
+            category=CLASSES[label(index, split=split, seed=seed)],
         )
