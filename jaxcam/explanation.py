@@ -321,7 +321,7 @@ def _build(
     def program(params, images, values, key, rows):
         model, shape = model_of(), images.shape[1:3]
         keys = jax.vmap(functools.partial(jax.random.fold_in, key))(rows)
-        x = model.preprocess(_resized(images, model.input.size))
+        x = model.preprocess(images)
         logits, targets, maps = methods.explain_batch(
             model,
             params,
@@ -349,14 +349,6 @@ def _build(
             return program(*arguments)
 
     return jax.jit(precise)
-
-
-def _resized(images: Array, size: tuple[int, int]) -> Array:
-    if images.shape[1:3] == tuple(size):
-        return images
-    unit = images / 255 if images.dtype == jnp.uint8 else images
-    shape = (len(images), *size, images.shape[-1])
-    return jax.image.resize(unit.astype(jnp.float32), shape, "bilinear", antialias=True)
 
 
 def _status(saliency: Array) -> Array:

@@ -1,8 +1,5 @@
-import dataclasses
 import gc
-import types
 import weakref
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,36 +7,32 @@ import numpy as np
 import pytest
 
 from jaxcam import explanation, methods, ops
+from jaxcam.models.model import InputSpec, Model
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Model:
-    """The least that a model is: a 4 x 4 map of three features, averaged."""
+def network(params, x, /, *, edit=None, keep=()):
+    """A 4 x 4 map of three features, averaged and read linearly."""
+    blocks = x.reshape(len(x), 4, 2, 4, 2, 3).mean((2, 4))
+    blocks = (edit or {}).get("blocks", lambda a: a)(blocks)
+    return blocks.mean((1, 2)) @ params, {"blocks": blocks} if keep else {}
 
-    params: Any
-    name: str = "least"
-    layers: tuple[str, ...] = ("blocks",)
-    default_layer: str = "blocks"
-    cam_layer: str = "blocks"
-    input: Any = dataclasses.field(
-        default_factory=lambda: types.SimpleNamespace(
-            size=(8, 8), channels=3, std=(1.0, 1.0, 1.0)
-        )
+
+def least_model(params):
+    return Model(
+        name="least",
+        params=params,
+        network=network,
+        input=InputSpec(size=(8, 8)),
+        layers=("blocks",),
+        default_layer="blocks",
+        cam_layer="blocks",
     )
-
-    def preprocess(self, images):
-        return images / 255 if images.dtype == jnp.uint8 else images
-
-    def apply(self, params, x, *, edit=None, keep=()):
-        blocks = x.reshape(len(x), 4, 2, 4, 2, 3).mean((2, 4))
-        blocks = (edit or {}).get("blocks", lambda a: a)(blocks)
-        return blocks.mean((1, 2)) @ params, {"blocks": blocks} if keep else {}
 
 
 @pytest.fixture
 def model():
     rng = np.random.default_rng(0)
-    return Model(jnp.asarray(rng.normal(size=(3, 5)), jnp.float32))
+    return least_model(jnp.asarray(rng.normal(size=(3, 5)), jnp.float32))
 
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8)
@@ -166,7 +159,7 @@ def test_a_second_call_does_not_trace_again(model, monkeypatch):
 
 def test_programs_leave_with_their_model(model):
     explanation.explain(model, IMAGES)
-    twin = Model(model.params)
+    twin = least_model(model.params)
     explanation.explain(twin, IMAGES)
     explanation.explain(twin, IMAGES, lambda logits: logits[0])
     assert id(twin) in explanation._PROGRAMS

@@ -105,6 +105,7 @@ SMALL = {
 ALL = [f"{n}[{SMALL[n]}]" if n in SMALL else n for n in methods.table()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_a_map_does_not_depend_on_batch_mates(tiny_model, images, part):
     model, x = tiny_model(), images(3)
