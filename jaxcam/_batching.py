@@ -19,80 +19,105 @@ from jaxcam._types import Array, PyTree
 
 
 def looped_on_cpu(kernel: Callable[..., PyTree]) -> Callable[..., PyTree]:
-    """`kernel`, which takes one image's arrays, with a `vmap` that suits the device.
+    """`kernel`, of one image's arrays, with a `vmap` that suits the device.
 
-    Nested `vmap`s become one batch. Values do not depend on the device's choice.
+    Nested `vmap`s become one batch, and arguments that all images share stay
+    unbatched. Values do not depend on the device's choice.
     """
 
-    @jax.custom_batching.custom_vmap
-    def many(*batch):
-        return jax.lax.platform_dependent(
-            *batch,
-            cpu=lambda *xs: jax.lax.map(lambda x: kernel(*x), xs),
-            default=jax.vmap(kernel),
-        )
+    @functools.cache
+    def many(batched: tuple[bool, ...]):
+        """`kernel` over the leading axis of those arguments that are batched."""
 
-    @many.def_vmap
-    def _many_of_many(axis_size, in_batched, *batches):
-        batches = _all_batched(axis_size, in_batched, batches)
-        flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batches)
-        out = many(*flat)
-        out = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), out)
-        return out, jax.tree.map(lambda _: True, out)
+        def looped(*args):
+            def one_image(own):
+                own = iter(own)
+                return kernel(
+                    *(
+                        next(own) if has else x
+                        for has, x in zip(batched, args, strict=True)
+                    )
+                )
+
+            own = [x for has, x in zip(batched, args, strict=True) if has]
+            return jax.lax.map(one_image, own)
+
+        @jax.custom_batching.custom_vmap
+        def run(*args):
+            together = jax.vmap(kernel, [0 if has else None for has in batched])
+            return jax.lax.platform_dependent(*args, cpu=looped, default=together)
+
+        @run.def_vmap
+        def _run_many(axis_size, in_batched, *args):
+            inner = [
+                has or outer for has, outer in zip(batched, in_batched, strict=True)
+            ]
+            images = {
+                x.shape[outer]
+                for has, outer, x in zip(batched, in_batched, args, strict=True)
+                if has
+            }.pop()
+            flat = []
+            for has, outer, x in zip(batched, in_batched, args, strict=True):
+                if has or outer:
+                    x = x if outer else x[None]
+                    x = x if has else x[:, None]
+                    x = jnp.broadcast_to(x, (axis_size, images, *x.shape[2:]))
+                    x = x.reshape(-1, *x.shape[2:])
+                flat.append(x)
+            out = many(tuple(inner))(*flat)
+            out = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), out)
+            return out, jax.tree.map(lambda _: True, out)
+
+        return run
 
     @jax.custom_batching.custom_vmap
-    def one(*image):
-        return kernel(*image)
+    def one(*args):
+        return kernel(*args)
 
     @one.def_vmap
-    def _many_of_one(axis_size, in_batched, *images):
-        out = many(*_all_batched(axis_size, in_batched, images))
+    def _run_one(axis_size, in_batched, *args):
+        del axis_size
+        out = many(tuple(in_batched))(*args)
         return out, jax.tree.map(lambda _: True, out)
 
-    return functools.wraps(kernel)(lambda *image: one(*image))
+    return functools.wraps(kernel)(lambda *args: one(*args))
 
 
 def with_capacity(
     need: Array,
-    capacities: tuple[int, ...],
+    capacities: tuple[Any, ...],
     kernel: Callable[..., PyTree],
-    *operands: Any,
+    *operands: PyTree,
 ) -> PyTree:
-    """`kernel(capacity, *operands)` with the smallest capacity that is >= `need`.
+    """`kernel(capacity, *operands)` with the first capacity that is >= `need`.
 
-    `capacities` are static and ascending; the last one must fit every input. One
-    program is compiled for each. Under `vmap` the whole batch takes the capacity of
-    the image that needs most, so that only one of the programs runs.
+    `need` is int32[] or, where several things are counted, int32[k]; a capacity is
+    then a tuple of k ints, each of which has to suffice. Capacities are static and
+    ascending, and the last must fit every input. One program is compiled for each.
+    Under `vmap` the batch takes the capacity of the image that needs most, so that
+    only one of the programs runs.
     """
     branches = [functools.partial(kernel, capacity) for capacity in capacities]
     if len(branches) == 1:
         return branches[0](*operands)
 
-    def bucket(need):
-        return jnp.sum(need > jnp.asarray(capacities[:-1], jnp.int32), dtype=jnp.int32)
-
     @jax.custom_batching.custom_vmap
     def one(need, *image):
-        return jax.lax.switch(bucket(need), branches, *image)
+        too_small = need > jnp.asarray(capacities[:-1], jnp.int32)
+        too_small = too_small.reshape(len(branches) - 1, -1).any(axis=1)
+        return jax.lax.switch(jnp.sum(too_small, dtype=jnp.int32), branches, *image)
 
     @one.def_vmap
-    def _many(axis_size, in_batched, needs, *images):
-        needs, *images = _all_batched(axis_size, in_batched, (needs, *images))
-        out = with_capacity(
-            jnp.max(needs),
-            capacities,
-            lambda capacity, *xs: jax.vmap(functools.partial(kernel, capacity))(*xs),
-            *images,
-        )
+    def _many(axis_size, in_batched, need, *images):
+        del axis_size
+        axes = jax.tree.map(lambda has: 0 if has else None, in_batched)
+
+        def together(capacity, *images):
+            return jax.vmap(functools.partial(kernel, capacity), axes[1:])(*images)
+
+        most = jnp.max(need, axis=0) if in_batched[0] else need
+        out = with_capacity(most, capacities, together, *images)
         return out, jax.tree.map(lambda _: True, out)
 
     return one(need, *operands)
-
-
-def _all_batched(axis_size: int, in_batched: PyTree, args: PyTree) -> PyTree:
-    """`args` with the batch axis given to those that lack it."""
-    return jax.tree.map(
-        lambda batched, x: x if batched else jnp.broadcast_to(x, (axis_size, *x.shape)),
-        tuple(in_batched),
-        tuple(args),
-    )

@@ -5,6 +5,8 @@ from jaxcam.ops.boxes import bounding_box as bounding_box
 from jaxcam.ops.boxes import box_area as box_area
 from jaxcam.ops.boxes import box_iou as box_iou
 from jaxcam.ops.boxes import box_mask as box_mask
+from jaxcam.ops.component_trees import ComponentTree as ComponentTree
+from jaxcam.ops.component_trees import component_tree as component_tree
 from jaxcam.ops.components import label_components as label_components
 from jaxcam.ops.components import largest_component as largest_component
 from jaxcam.ops.components import largest_component_box as largest_component_box

@@ -47,13 +47,29 @@ def padded_width(shape: tuple[int, ...]) -> int:
 
 def pack(mask: Array) -> Array:
     """bool[H, W] as uint32[H, K]."""
-    height, width = mask.shape
-    mask = jnp.pad(mask, ((0, 0), (0, padded_width(mask.shape) - width)))
-    bits = mask.reshape(height, -1, WORD).astype(jnp.uint32)
-    words = bits[:, :, 0]
-    for i in range(1, WORD):
-        words = words | (bits[:, :, i] << i)
-    return words
+    return pack_many((mask,))[0]
+
+
+def pack_many(masks: tuple[Array, ...]) -> Array:
+    """Up to eight masks bool[H, W] as uint32[len(masks), H, K], in one pass.
+
+    Four pixels are read as one integer `b0 + b1 << 8 + b2 << 16 + b3 << 24`; the
+    product with the constant brings the four bits together at the top.
+    """
+    height, width = masks[0].shape
+    flags = sum(mask.astype(jnp.uint8) << i for i, mask in enumerate(masks))
+    flags = jnp.pad(flags, ((0, 0), (0, padded_width(masks[0].shape) - width)))
+    four = flags.reshape(height, -1, WORD // 4, 4)
+    four = jax.lax.bitcast_convert_type(four, jnp.uint32)
+
+    def word(i):
+        bits = ((four >> i) & 0x01010101) * jnp.uint32(0x10204080) >> 28
+        joined = bits[:, :, 0]
+        for k in range(1, WORD // 4):
+            joined = joined | (bits[:, :, k] << (4 * k))
+        return joined
+
+    return jnp.stack([word(i) for i in range(len(masks))])
 
 
 def unpack(words: Array, width: int) -> Array:
@@ -105,7 +121,7 @@ def select(m: Marks, capacity: int) -> Array:
     """
     before, words = m.before.reshape(-1), m.words.reshape(-1)
     k = jnp.arange(capacity, dtype=jnp.int32)
-    word = _last_at_most(before, k)
+    word = last_at_most(before, k)
     left = k - before[word]
     value = words[word]
     inside = jnp.zeros_like(k)
@@ -118,7 +134,7 @@ def select(m: Marks, capacity: int) -> Array:
     return jnp.where(k < m.count, word * WORD + inside, _INT32_MAX)
 
 
-def _last_at_most(ascending: Array, values: Array) -> Array:
+def last_at_most(ascending: Array, values: Array) -> Array:
     """Last index whose entry is <= the value; 0 if none is."""
     size = ascending.shape[0]
     first_step = max(size - 1, 1).bit_length() - 1
