@@ -1,0 +1,107 @@
+"""Writes the generated parts of the documentation.
+
+    python -m benchmarks.make_readme
+
+The metric and method tables come from the registry, the tables of real photographs and
+of performance from the JSON files that the benchmarks leave in `benchmarks/results`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from jaxcam import catalogue
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+METRICS_HEAD = """# Every metric
+
+Generated from the registry and the docstrings. `S` is the saliency map, `M` the truth,
+`P` the predicted region, `p` the probability of the explained class on the image and
+`o` the same on the altered image. Undefined is NaN and counted; each metric's docstring
+says more, with a worked example.
+
+"""
+
+
+def replaced(text: str, section: str, content: str) -> str:
+    """`text` with one marked section replaced."""
+    pattern = rf"(<!-- begin: {section} -->\n).*?(<!-- end: {section} -->)"
+    new, count = re.subn(
+        pattern, lambda m: f"{m[1]}{content.strip()}\n{m[2]}", text, flags=re.DOTALL
+    )
+    if count != 1:
+        raise ValueError(f"README.md has {count} sections {section!r}; one is needed.")
+    return new
+
+
+def pets_table() -> str:
+    """CAM on real photographs beside an independent run."""
+    path = RESULTS / "pets.json"
+    records = json.loads(path.read_text(encoding="utf-8"))["records"]
+    shown = {
+        "energy_pointing_game": "EPG mask ↑",
+        "energy_pointing_game[region=box]": "EPG box ↑",
+        "pointing_game": "pointing ↑",
+        "localization_error": "MLE ↓",
+        "localization_error[region=box]": "LE ↓",
+    }
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
+    for record in records:
+        if record["metric"] not in shown:
+            continue
+        key = record["border"], record["model"], record["method"]
+        half = (record["high"] - record["low"]) / 2
+        cell = f"{record['estimate']:.3f} ±{half:.3f}"
+        if record["independent"] is not None:
+            cell += f" ({record['independent']:.3f})"
+        rows.setdefault(key, {})[record["metric"]] = cell
+    table = []
+    for (border, model, method), cells in rows.items():
+        is_floor = method not in ("cam", "grad_cam")
+        name = f"*{method}*" if is_floor else f"{method}, {model}"
+        table.append((border, name, *(cells.get(m, "") for m in shown)))
+    return catalogue.markdown(("border", "explanation", *shown.values()), table)
+
+
+def performance_table() -> str:
+    """Every benchmark with both sides, medians, and the target it was to meet."""
+    rows = []
+    for path in sorted(RESULTS.glob("*/*.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        for result in report.get("results", []):
+            if "ratio" not in result:
+                continue
+            case = ", ".join(f"{k} {v}" for k, v in result["case"].items())
+            target = result.get("target")
+            rows.append(
+                (
+                    report.get("question", path.stem),
+                    case,
+                    path.parent.name,
+                    f"{result['ratio']:.3g} x",
+                    "" if target is None else f"{target:g} x",
+                )
+            )
+    heads = ("question", "case", "device", "measured", "asked for")
+    return catalogue.markdown(heads, rows)
+
+
+def main() -> None:
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    text = replaced(text, "metrics", catalogue.metrics_summary_markdown())
+    text = replaced(text, "methods", catalogue.methods_markdown())
+    if (RESULTS / "pets.json").is_file():
+        text = replaced(text, "pets", pets_table())
+    text = replaced(text, "performance", performance_table())
+    readme.write_text(text, encoding="utf-8")
+    full = ROOT / "jaxcam" / "metrics" / "README.md"
+    full.write_text(METRICS_HEAD + catalogue.metrics_markdown(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
