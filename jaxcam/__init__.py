@@ -23,7 +23,7 @@ _MODULES = (
     "results",
 )
 _NAMES = {
-    "compare": "jaxcam.results",
+    "compare": "jaxcam.comparison",
     "evaluate": "jaxcam.evaluation",
     "explain": "jaxcam.explanation",
     "load_run": "jaxcam.results",

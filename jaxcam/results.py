@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from jaxcam import _spec, registry, statistics, storage
+from jaxcam import _spec, columns, statistics, storage, summaries
 
 DESCRIBING = (
     "index",
@@ -18,8 +18,10 @@ DESCRIBING = (
     "method",
     "target",
     "target_name",
+    "label",
     "predicted_class",
     "correct",
+    "correct_top5",
     "probability",
     "valid",
     "reason",
@@ -32,202 +34,344 @@ DESCRIBING = (
 
 FLOOR = "uniform"
 
+_DECIDED_BY_THE_MODEL = (
+    "target",
+    "target_name",
+    "predicted_class",
+    "correct",
+    "correct_top5",
+    "probability",
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
     """Rows as columns, and the manifest of how they came about.
 
+    A row is an image with a target and a method. Every figure is computed from the rows
+    when it is asked for.
+
     Attributes:
-      columns: Arrays and lists of one length.
+      columns: Arrays of one length; text as arrays of objects. See `load_run` and
+        `from_columns`.
       manifest: See `jaxcam.storage.manifest`.
+      specs: Metrics that the registry does not know, by name.
     """
 
-    columns: Mapping[str, Any]
+    columns: Mapping[str, np.ndarray]
     manifest: Mapping[str, Any]
+    specs: Mapping[str, _spec.MetricSpec] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def from_columns(
-        cls, columns: Mapping[str, Any], manifest: Mapping[str, Any]
+        cls,
+        rows: Mapping[str, Any],
+        manifest: Mapping[str, Any] | None = None,
+        *,
+        specs: Mapping[str, _spec.MetricSpec] | None = None,
     ) -> Result:
-        """Results in memory."""
-        return cls(dict(columns), dict(manifest))
+        """Results in memory.
+
+        Args:
+          rows: Arrays or lists of one length, `index`, `id` and `method` among them.
+          manifest: How they came about.
+          specs: Metrics that the registry does not know, by name.
+
+        Raises:
+          ValueError: A column is missing or of another length, or a row is there twice.
+        """
+        arrays = {name: columns.as_array(values) for name, values in rows.items()}
+        lengths = {name: len(values) for name, values in arrays.items()}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"Columns must be of one length but have {lengths}.")
+        return _checked(cls(arrays, manifest or {"scientific": {}}, specs or {}))
 
     def __len__(self) -> int:
         return len(self.columns["method"])
 
     @property
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """The rows one after the other, maps left out."""
+        names = [name for name in self.columns if name != "saliency"]
+        kept = [self.columns[name] for name in names]
+        for values in zip(*kept, strict=True):
+            yield dict(zip(names, values, strict=True))
+
+    @functools.cached_property
     def methods(self) -> tuple[str, ...]:
-        """Methods in the order of their rows, floors after the others."""
-        found = dict.fromkeys(self.columns["method"])
-        return tuple(sorted(found, key=_is_floor))
+        """Methods in the order of their rows, floors and ceiling after the others."""
+        return tuple(sorted(self._layout, key=self.is_floor))
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics, in the order of the columns."""
+        """Metrics, in the order of the columns; curves and other vectors among them."""
         return tuple(name for name in self.columns if name not in DESCRIBING)
+
+    @functools.cached_property
+    def skills(self) -> tuple[str, ...]:
+        """Names `metric.skill` of the metrics that have a skill over the floor."""
+        if FLOOR not in self._layout:
+            return ()
+        specs = {metric: self.spec(metric) for metric in self.metrics}
+        return tuple(
+            metric + summaries.SKILL
+            for metric, spec in specs.items()
+            if spec is not None and spec.skill and spec.reduce is None
+        )
 
     @property
     def trained(self) -> bool:
         """False if the model's parameters were random."""
-        model = self.manifest.get("scientific", {}).get("model", {})
+        model = self.manifest["scientific"].get("model") or {}
         return bool(model.get("trained", True))
 
+    @property
+    def n_missing(self) -> int:
+        """Rows of the data set that are not there: the run is not finished."""
+        data = self.manifest["scientific"].get("data") or {}
+        expected = data.get("rows") if isinstance(data, Mapping) else None
+        return 0 if expected is None else max(0, expected - self._n_images)
+
+    @functools.cached_property
+    def _n_images(self) -> int:
+        return len(np.unique(self.columns["index"]))
+
+    @functools.cached_property
+    def _layout(self) -> dict[str, np.ndarray]:
+        """Positions of the rows of each method, in the order of the data set."""
+        methods = self.columns["method"]
+        names = {name: code for code, name in enumerate(dict.fromkeys(methods))}
+        codes = np.fromiter((names[m] for m in methods), np.intp, len(methods))
+        index = np.asarray(self.columns["index"])
+        order = np.lexsort((index, codes))
+        starts = np.searchsorted(codes[order], np.arange(len(names) + 1))
+        return {name: order[starts[c] : starts[c + 1]] for name, c in names.items()}
+
     def rows_of(self, method: str) -> np.ndarray:
-        """Positions of a method's rows.
+        """Positions of a method's rows, in the order of the data set.
 
         Raises:
           ValueError: There is no such method in the results.
         """
-        found = np.flatnonzero(np.array(self.columns["method"], object) == method)
-        if not len(found):
+        if method not in self._layout:
             raise ValueError(
                 f"The results have no method {method!r}; they have "
                 f"{', '.join(self.methods)}."
             )
-        return found
+        return self._layout[method]
+
+    def spec(self, metric: str) -> _spec.MetricSpec | None:
+        """What is known about a metric; `None` for a column nobody registered."""
+        name = metric.removesuffix(summaries.SKILL)
+        if name in self.specs:
+            return self.specs[name]
+        from jaxcam import registry
+
+        try:
+            return registry.metric(name)
+        except ValueError:
+            return None
 
     def values(self, metric: str, method: str) -> np.ndarray:
         """float[n] or float[n, T], one row an image and target, in the data's order.
 
+        `name.skill` is (m - floor) / (best - floor), float64, where the floor is the
+        uniform map's value on the same image; it is undefined where the floor is the
+        best value already.
+
         Raises:
           ValueError: There is no such metric or method in the results.
         """
+        if metric in self.skills:
+            return self._skill(metric.removesuffix(summaries.SKILL), method)
         if metric not in self.metrics:
             raise ValueError(
                 f"The results have no metric {metric!r}; they have "
                 f"{', '.join(self.metrics)}."
             )
-        return np.asarray(self.columns[metric])[self.rows_of(method)]
+        return self.columns[metric][self.rows_of(method)]
 
-    def skill(self, metric: str, method: str) -> np.ndarray:
-        """float[n], (m - floor) / (best - floor), the floor from the uniform map.
-
-        Undefined where the floor is the best value already.
-
-        Raises:
-          ValueError: The metric has no skill, or the results have no uniform map.
-        """
-        spec = registry.metric(metric)
-        if not spec.skill or spec.reduce is not None:
-            raise ValueError(f"{metric} has no skill over a floor.")
+    def _skill(self, metric: str, method: str) -> np.ndarray:
         value = self.values(metric, method).astype(np.float64)
         floor = self.values(metric, FLOOR).astype(np.float64)
-        room = spec.best - floor
+        index = np.asarray(self.columns["index"])
+        here, there = index[self.rows_of(method)], index[self.rows_of(FLOOR)]
+        place = np.minimum(np.searchsorted(there, here), len(there) - 1)
+        floor = np.where(there[place] == here, floor[place], np.nan)
+        room = self.spec(metric).best - floor
         skill = np.full(len(value), np.nan)
         return np.divide(value - floor, room, out=skill, where=room != 0)
 
-    def clusters(self, rows: np.ndarray) -> np.ndarray:
-        """int[n], equal for rows of one image."""
-        ids = np.array(self.columns["id"], object)[rows]
-        return np.unique(ids.astype(str), return_inverse=True)[1]
+    def maps(self, method: str) -> list[np.ndarray]:
+        """The stored maps of a method, float32[h, w] each, in the data's order.
 
-    def summary(
-        self, *, skill: bool = False, level: float = 0.95, seed: int = 0
-    ) -> list[dict[str, Any]]:
-        """One record a method and metric: estimate, interval, counts.
-
-        Args:
-          skill: Summarises the skill of the metrics that have one instead.
-          level: Probability that the intervals are to cover.
-          seed: Of the bootstrap.
-
-        Returns:
-          Records with `method`, `metric`, `estimate`, `low`, `high`, `n` (defined
-          values), `n_undefined` (valid rows whose value is NaN), `n_invalid` (rows
-          that could not be read or explained), `direction`, `is_floor`.
+        Raises:
+          ValueError: The run kept no maps, or there is no such method.
         """
-        wanted = [m for m in self.metrics if not skill or self._has_skill(m)]
-        records = []
-        for method in self.methods:
-            rows = self.rows_of(method)
-            valid = np.asarray(self.columns["valid"])[rows]
-            take = self.skill if skill else self.values
-            values = {metric: take(metric, method) for metric in wanted}
-            intervals = self._intervals(values, self.clusters(rows), level, seed)
-            for metric in wanted:
-                flat = values[metric].reshape(len(rows), -1)
-                undefined = np.isnan(flat).any(axis=1)
-                estimate, low, high = intervals[metric]
-                records.append(
-                    {
-                        "method": method,
-                        "metric": metric,
-                        "estimate": float(estimate),
-                        "low": float(low),
-                        "high": float(high),
-                        "n": int(np.sum(valid & ~undefined)),
-                        "n_undefined": int(np.sum(valid & undefined)),
-                        "n_invalid": int(np.sum(~valid)),
-                        "direction": registry.metric(metric).direction,
-                        "is_floor": _is_floor(method),
-                    }
-                )
-        return records
+        if "saliency" not in self.columns:
+            raise ValueError("The run kept no maps; evaluate it with keep_maps=True.")
+        rows = self.rows_of(method)
+        shapes = [
+            self.columns[f"saliency_{side}"][rows] for side in ("height", "width")
+        ]
+        kept = self.columns["saliency"][rows]
+        return [
+            np.asarray(flat).reshape(int(height), int(width))
+            for flat, height, width in zip(kept, *shapes, strict=True)
+        ]
 
-    def _has_skill(self, metric: str) -> bool:
-        spec = registry.metric(metric)
-        return spec.skill and spec.reduce is None and FLOOR in self.methods
+    def clusters_by(self, column: str = "id") -> np.ndarray:
+        """int[rows], 0 ... C - 1, equal for rows that are resampled together.
 
-    def _intervals(
-        self, values: Mapping[str, np.ndarray], clusters: np.ndarray, level, seed
-    ) -> dict[str, tuple[Any, Any, Any]]:
-        """Bootstrap of every metric on the same resamples; means all at once."""
-        settings = {"level": level, "seed": seed}
-        means = [m for m in values if registry.metric(m).reduce is None]
-        found: dict[str, tuple[Any, Any, Any]] = {}
-        if means:
-            stacked = np.stack([values[m] for m in means], axis=1)
-            ends = statistics.bootstrap(stacked, clusters, **settings)
-            found |= dict(zip(means, zip(*ends, strict=True), strict=True))
-        for metric in values.keys() - set(means):
-            reduce = registry.metric(metric).reduce
-            found[metric] = statistics.bootstrap(
-                values[metric], clusters, reduce=reduce, **settings
-            )
-        return found
-
-    def reasons(self) -> dict[str, int]:
-        """How many images are invalid, by reason."""
-        first = np.array(self.columns["method"], object) == self.methods[0]
-        found: dict[str, int] = {}
-        for reason in np.array(self.columns["reason"], object)[first]:
-            if reason:
-                found[reason] = found.get(reason, 0) + 1
-        return found
-
-    def take(self, rows: np.ndarray) -> Result:
-        """The results of some rows."""
-        kept = {
-            name: values[rows]
-            if isinstance(values, np.ndarray)
-            else [values[i] for i in rows]
-            for name, values in self.columns.items()
-        }
-        return Result(kept, self.manifest)
-
-    def split(self, by: str = "correct") -> dict[Any, Result]:
-        """The results apart by the value of a column; NaN rows are left out.
+        Clusters are numbered in the order of the data set, whatever the order of rows.
 
         Raises:
           ValueError: There is no such column.
         """
+        if column not in self.columns:
+            raise ValueError(f"The results have no column {column!r}.")
+        if column not in self._clusters:
+            order = np.argsort(self.columns["index"], kind="stable")
+            found: dict[Any, int] = {}
+            values = self.columns[column][order].tolist()
+            codes = np.empty(len(values), np.intp)
+            codes[order] = [found.setdefault(value, len(found)) for value in values]
+            self._clusters[column] = codes
+        return self._clusters[column]
+
+    @functools.cached_property
+    def _clusters(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @property
+    def valid(self) -> np.ndarray:
+        """bool[rows]: the row could be read and explained."""
+        if "valid" not in self.columns:
+            return np.ones(len(self), bool)
+        return np.asarray(self.columns["valid"], bool)
+
+    def summary(
+        self,
+        *,
+        skill: bool = False,
+        metrics: Sequence[str] | None = None,
+        level: float = 0.95,
+        resamples: int = statistics.RESAMPLES,
+        seed: int = 0,
+        cluster: str = "id",
+    ) -> list[dict[str, Any]]:
+        """One record a method and metric: estimate, interval, counts.
+
+        Intervals are percentiles of a bootstrap over images: rows of one image are
+        drawn together, and all methods and metrics see the same draws.
+
+        Args:
+          skill: Summarises the skills, named `metric.skill`, instead of the metrics.
+          metrics: Only these, skills among them.
+          level: Probability that the intervals are to cover.
+          resamples: Of the bootstrap.
+          seed: Of the bootstrap.
+          cluster: Column whose equal rows are drawn together.
+
+        Returns:
+          Records with `method`, `metric`, `estimate`, `low`, `high`, `n` (defined
+          values), `n_undefined` (valid rows whose value is NaN), `n_invalid` (rows
+          that could not be read or explained), `direction`, `is_floor`. Curves, which
+          are no single number, are left out.
+        """
+        if metrics is None:
+            names = self.skills if skill else self.metrics
+            metrics = [name for name in names if summaries.is_number(self, name)]
+        return summaries.summarize(
+            self,
+            metrics,
+            self.clusters_by(cluster),
+            level=level,
+            resamples=resamples,
+            seed=seed,
+        )
+
+    def is_floor(self, method: str) -> bool:
+        """Whether a method is a floor or the ceiling of every table."""
+        from jaxcam import registry
+
+        try:
+            return registry.method(method).floor
+        except ValueError:
+            return False
+
+    def direction(self, metric: str) -> int:
+        """1 if higher is better, -1 if lower is, 0 if neither; a skill is 1."""
+        if metric.endswith(summaries.SKILL):
+            return 1
+        spec = self.spec(metric)
+        return 0 if spec is None else spec.direction
+
+    def reasons(self) -> dict[str, int]:
+        """How many images are invalid for some method, by reason."""
+        found: dict[str, int] = {}
+        for error in self.errors():
+            found[error["reason"]] = found.get(error["reason"], 0) + 1
+        return found
+
+    def errors(self) -> list[dict[str, Any]]:
+        """Invalid images and targets: the reason, and the methods it holds for."""
+        found: dict[tuple, dict[str, Any]] = {}
+        for row in np.flatnonzero(~self.valid):
+            index, name, method, reason = (
+                self.columns[column][row] if column in self.columns else ""
+                for column in ("index", "id", "method", "reason")
+            )
+            key = (int(index), str(reason))
+            error = {"index": key[0], "id": name, "reason": key[1], "methods": []}
+            found.setdefault(key, error)["methods"].append(method)
+        return [found[key] for key in sorted(found)]
+
+    def take(self, rows: np.ndarray) -> Result:
+        """The results of some rows."""
+        kept = columns.TakenColumns(self.columns, np.asarray(rows, np.intp))
+        return Result(kept, self.manifest, self.specs)
+
+    def split(self, by: str = "correct") -> dict[Any, Result]:
+        """The results apart by the value of a column.
+
+        Args:
+          by: A column of text, of whole numbers or of yes and no; `correct` tells
+            decisions that were right from wrong ones.
+
+        Returns:
+          Results by value, in order. `None` holds the rows whose value is unknown; in
+          a column that the model decides these are also the invalid rows.
+
+        Raises:
+          ValueError: There is no such column, or it holds fractions.
+        """
         if by not in self.columns:
             raise ValueError(f"The results have no column {by!r}.")
-        values = np.array(self.columns[by], object)
+        values = self.columns[by]
+        if by in ("correct", "correct_top5"):
+            values = [None if np.isnan(v) else bool(v) for v in values.astype(float)]
+        elif values.ndim > 1 or values.dtype.kind == "f":
+            raise ValueError(
+                f"{by} is no category; split by a column of names or flags."
+            )
+        values = np.array(values, object)
+        if by in _DECIDED_BY_THE_MODEL:
+            values[~self.valid] = None
         found: dict[Any, list[int]] = {}
         for row, value in enumerate(values):
-            if value == value:  # NaN is not itself.
-                found.setdefault(value, []).append(row)
-        return {value: self.take(np.array(rows)) for value, rows in found.items()}
+            found.setdefault(value, []).append(row)
+        keys = sorted(found, key=lambda value: (value is None, value))
+        return {value: self.take(np.array(found[value])) for value in keys}
 
     def table(self, *, skill: bool = False, seed: int = 0) -> Any:
-        """A rich table, methods by metrics, with intervals."""
+        """A rich renderable, methods by metrics, with intervals."""
         from jaxcam import tables
 
         return tables.summary_table(self.summary(skill=skill, seed=seed))
 
     def to_markdown(self, *, skill: bool = False) -> str:
-        """A Markdown table, methods by metrics, with intervals."""
+        """Markdown, methods by metrics, with intervals."""
         from jaxcam import tables
 
         return tables.markdown(self.summary(skill=skill))
@@ -237,6 +381,12 @@ class Result:
         from jaxcam import tables
 
         return tables.latex(self.summary(skill=skill))
+
+    def to_text(self, *, skill: bool = False, width: int = 100) -> str:
+        """Plain characters, methods by metrics, with intervals."""
+        from jaxcam import tables
+
+        return tables.plain(self.summary(skill=skill), width=width)
 
     def to_pandas(self) -> Any:
         """A pandas data frame of all rows, maps left out.
@@ -250,125 +400,65 @@ class Result:
             raise ModuleNotFoundError(
                 "to_pandas needs pandas; install it with pip install pandas."
             ) from error
-        return pd.DataFrame(
-            {
-                name: list(values)
-                for name, values in self.columns.items()
-                if not name.startswith("saliency")
-            }
-        )
+        kept = [name for name in self.columns if not name.startswith("saliency")]
+        read = {name: self.columns[name] for name in kept}
+        return pd.DataFrame({n: list(v) if v.ndim > 1 else v for n, v in read.items()})
 
 
-def load_run(path: str | Path) -> Result:
-    """The results of a run directory, from its finished shards; maps are left there.
+def _checked(result: Result) -> Result:
+    """Refuses rows without a name, and rows that are there twice."""
+    lacking = [n for n in ("index", "id", "method") if n not in result.columns]
+    if lacking:
+        raise ValueError(f"Results need the column {lacking[0]!r}.")
+    index = np.asarray(result.columns["index"])
+    for method, rows in result._layout.items():
+        double = np.flatnonzero(np.diff(index[rows]) == 0)
+        if len(double):
+            again = rows[double[0]]
+            raise ValueError(
+                f"{len(double)} rows of {method} are there twice, row {index[again]} "
+                f"({result.columns['id'][again]}) first; each must be counted once."
+            )
+    return result
 
-    Raises:
-      FileNotFoundError: The directory holds no run.
-      ValueError: No shard is finished.
-    """
-    out = Path(path)
-    manifest = storage.read_manifest(out)
-    maps = ("saliency", "saliency_height", "saliency_width")
-    return Result(storage.read_shards(out, skip=maps), manifest)
 
-
-def compare(
-    runs: Result | Sequence[Result | str | Path],
+def load_run(
+    path: str | Path | Sequence[str | Path],
     *,
-    metrics: Iterable[str] | None = None,
-    permutations: int = 10_000,
-    seed: int = 0,
-) -> list[dict[str, Any]]:
-    """Every pair of methods on the same images, metric by metric.
+    specs: Mapping[str, _spec.MetricSpec] | None = None,
+) -> Result:
+    """The results of a run directory, from its finished shards.
+
+    Columns are read when they are needed; vectors and maps stay on the disk.
 
     Args:
-      runs: Results or run directories over the same rows; methods of several runs are
-        named `method @ model`.
-      metrics: Which metrics; by default all that are means over images.
-      permutations: Of the sign-flip test.
-      seed: Of bootstrap and test.
-
-    Returns:
-      Records with `metric`, `better` and `worse` (by the metric's direction), the mean
-      `difference` in the metric's own unit with `low` and `high`, `effect_size`,
-      `win_rate` of the better one, `p_value` and `p_holm`, corrected over all records.
+      path: A run directory, or several that hold different shards of one run.
+      specs: Metrics that the registry does not know, by name.
 
     Raises:
-      ValueError: The runs are over other rows, or have no metric in common.
+      FileNotFoundError: A directory holds no run.
+      ValueError: No shard is finished; the runs differ in their settings; a shard is
+        in two of them.
     """
-    found = _gathered([runs] if isinstance(runs, Result) else runs)
-    shared = [set(metrics_of) for metrics_of, _, _ in found.values()]
-    common = [m for m in next(iter(found.values()))[0] if all(m in s for s in shared)]
-    wanted = list(common if metrics is None else metrics)
-    records = []
-    for metric in wanted:
-        spec = registry.metric(metric)
-        if metric not in common or spec.reduce is not None or not spec.direction:
-            continue
-        for one, other in itertools.combinations(found, 2):
-            records.append(
-                _compared(spec, metric, one, other, found, permutations, seed)
-            )
-    if not records:
-        raise ValueError("There are no two methods with a metric in common to compare.")
-    corrected = statistics.holm(np.array([r["p_value"] for r in records]))
-    return [r | {"p_holm": float(p)} for r, p in zip(records, corrected, strict=True)]
+    runs = [path] if isinstance(path, str | Path) else list(path)
+    manifest, owners = storage.gather(runs)
+    if not owners:
+        raise ValueError(f"{runs[0]} has no finished shard yet; run its command again.")
+    paths = [storage.shard_path(run, number) for number, run in owners.items()]
+    return _checked(Result(columns.RunColumns(paths), manifest, specs or {}))
 
 
-def _gathered(runs: Sequence[Any]) -> dict[str, tuple[tuple[str, ...], Result, str]]:
-    """Methods that are no floors, by name, over rows that must be the same."""
-    opened = [r if isinstance(r, Result) else load_run(r) for r in runs]
-    found: dict[str, tuple[tuple[str, ...], Result, str]] = {}
-    ids = None
-    for result in opened:
-        model = result.manifest.get("scientific", {}).get("model", {}).get("name", "?")
-        for method in result.methods:
-            if _is_floor(method):
-                continue
-            rows = result.rows_of(method)
-            these = np.array(result.columns["id"], object)[rows].tolist()
-            if ids is not None and these != ids:
-                raise ValueError(
-                    "The runs are over other images; compare runs of one data set."
-                )
-            ids = these
-            name = method if len(opened) == 1 else f"{method} @ {model}"
-            if name in found:
-                raise ValueError(f"{name} is in two of the runs; give each once.")
-            found[name] = (result.metrics, result, method)
-    return found
+def finish_run(out: str | Path, **options: Any) -> Result:
+    """Writes `summary.json` and `errors.jsonl` of a run from its shards.
 
+    Args:
+      out: The run directory.
+      options: Of `Result.summary`.
 
-def _compared(
-    spec: _spec.MetricSpec,
-    metric: str,
-    one: str,
-    other: str,
-    found: Mapping[str, tuple[Any, Result, str]],
-    permutations: int,
-    seed: int,
-) -> dict[str, Any]:
-    first, second = (found[n][1].values(metric, found[n][2]) for n in (one, other))
-    gain = spec.direction * (first.astype(np.float64) - second.astype(np.float64))
-    better, worse = (one, other) if np.nanmean(gain) >= 0 else (other, one)
-    gain = gain if better == one else -gain
-    result, method = found[one][1], found[one][2]
-    clusters = result.clusters(result.rows_of(method))
-    estimate, low, high = map(float, statistics.bootstrap(gain, clusters, seed=seed))
-    return {
-        "metric": metric,
-        "better": better,
-        "worse": worse,
-        "difference": estimate,
-        "low": low,
-        "high": high,
-        "effect_size": statistics.paired_effect_size(gain),
-        "win_rate": statistics.win_rate(gain),
-        "p_value": statistics.sign_flip_test(
-            gain, permutations=permutations, seed=seed
-        ),
-    }
-
-
-def _is_floor(method: str) -> bool:
-    return registry.method(method).floor if method in registry.all_methods() else False
+    Returns:
+      The results.
+    """
+    result = load_run(out)
+    storage.write_json(Path(out) / storage.SUMMARY, result.summary(**options))
+    storage.write_errors(out, result.errors())
+    return result

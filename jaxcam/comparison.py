@@ -1,0 +1,358 @@
+"""Comparison of methods on the same images: paired intervals, tests, effect sizes."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxcam import results, statistics, summaries
+
+Runs = (
+    results.Result
+    | str
+    | Path
+    | Sequence[results.Result | str | Path]
+    | Mapping[str, results.Result | str | Path]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Side:
+    """A method of a result, on the rows that all sides share."""
+
+    result: results.Result
+    method: str
+    rows: np.ndarray  # Of the method's rows, those shared, in one order.
+
+
+def compare(
+    runs: Runs,
+    *,
+    metrics: Sequence[str] | None = None,
+    methods: Sequence[str] | None = None,
+    floors: Sequence[str] = (results.FLOOR,),
+    family: Literal["metric", "all"] = "metric",
+    level: float = 0.95,
+    resamples: int = statistics.RESAMPLES,
+    permutations: int = statistics.PERMUTATIONS,
+    seed: int = 0,
+    cluster: str = "id",
+) -> list[dict[str, Any]]:
+    """Every pair of methods on the same images, metric by metric.
+
+    Paired throughout: intervals come from draws of images that both methods share, the
+    p-value from exchanging the two methods' values image by image. Rows that are
+    undefined for either method are left out of their pair.
+
+    Args:
+      runs: One or several results or run directories over the same data; a mapping
+        names them. Methods of several runs are called `method @ run`.
+      metrics: Which; by default all that the runs share and that are one number.
+      methods: Which; by default all that are no floors.
+      floors: Floors that each method is compared with as well.
+      family: Holm's correction covers the pairs of each "metric", or "all" records.
+        All is the stricter; with many metrics it needs more permutations, since no
+        p-value is below 1 / (permutations + 1).
+      level: Probability that the intervals are to cover.
+      resamples: Of the bootstrap.
+      permutations: Of the test.
+      seed: Of bootstrap and test.
+      cluster: Column whose equal rows are drawn and exchanged together.
+
+    Returns:
+      Records with `metric`, `a`, `b`, the `difference` a - b in the metric's unit with
+      `low` and `high`, `p_value`, `p_holm`, `effect_size` (mean over standard
+      deviation of the images' differences; NaN for a metric of the whole data set),
+      `win_rate` of a (ties half; NaN there too, and where no direction is better),
+      `n`, `direction`, and `better`: a, b or "" where they are equal.
+
+    Raises:
+      ValueError: The runs are over other data, have no metric in common, or there are
+        no two methods to compare.
+    """
+    sides = _sides(runs, methods, floors)
+    pairs = _pairs(sides, floors)
+    names = _shared_metrics([side.result for side in sides.values()], metrics)
+    first = next(iter(sides.values()))
+    positions = first.result.rows_of(first.method)[first.rows]
+    _, clusters = np.unique(
+        first.result.clusters_by(cluster)[positions], return_inverse=True
+    )
+    options = {"level": level, "resamples": resamples, "seed": seed}
+    records = [
+        record
+        for metric in names
+        for record in _compared(
+            metric, sides, pairs, clusters, options, permutations=permutations
+        )
+    ]
+    return _corrected(records, family)
+
+
+def _corrected(
+    records: list[dict[str, Any]], family: Literal["metric", "all"]
+) -> list[dict[str, Any]]:
+    if family not in ("metric", "all"):
+        raise ValueError(f"family={family!r} is not known; choose 'metric' or 'all'.")
+    corrected: dict[int, float] = {}
+    families = (
+        [list(range(len(records)))]
+        if family == "all"
+        else [
+            [i for i, record in enumerate(records) if record["metric"] == metric]
+            for metric in dict.fromkeys(record["metric"] for record in records)
+        ]
+    )
+    for some in families:
+        adjusted = statistics.holm(np.array([records[i]["p_value"] for i in some]))
+        corrected.update(zip(some, map(float, adjusted), strict=True))
+    return [record | {"p_holm": corrected[i]} for i, record in enumerate(records)]
+
+
+def _compared(
+    metric: str,
+    sides: Mapping[str, _Side],
+    pairs: Sequence[tuple[str, str]],
+    clusters: np.ndarray,
+    options: Mapping[str, Any],
+    *,
+    permutations: int,
+) -> list[dict[str, Any]]:
+    """Records of one metric, without the correction."""
+    result = next(iter(sides.values())).result
+    direction, reduce = result.direction(metric), summaries.reduction(result, metric)
+    values = {name: _values(side, metric) for name, side in sides.items()}
+    found = _means_compared if reduce is None else _reduced_compared
+    rows = found(values, pairs, clusters, reduce, options, permutations, direction)
+    records = []
+    for (a, b), row in zip(pairs, rows, strict=True):
+        gain = direction * row["difference"]
+        better = a if gain > 0 else b if gain < 0 else ""
+        records.append(
+            {"metric": metric, "a": a, "b": b, **row}
+            | {"direction": direction, "better": better}
+        )
+    return records
+
+
+def _means_compared(
+    values: Mapping[str, np.ndarray],
+    pairs: Sequence[tuple[str, str]],
+    clusters: np.ndarray,
+    _: None,
+    options: Mapping[str, Any],
+    permutations: int,
+    direction: int,
+) -> list[dict[str, Any]]:
+    count = int(clusters.max()) + 1
+    sums, held = np.empty((2, count, len(pairs)))
+    for column, (a, b) in enumerate(pairs):
+        difference = values[a] - values[b]
+        sums[:, column], held[:, column] = statistics.cluster_sums(
+            difference, clusters, count
+        )
+    estimate, low, high = statistics.bootstrap_means(sums, held, **options)
+    p_values = statistics.sign_flip_test(
+        np.where(held > 0, sums, np.nan),
+        permutations=permutations,
+        seed=options["seed"],
+    )
+    means = np.divide(sums, held, out=np.full_like(sums, np.nan), where=held > 0)
+    return [
+        {
+            "difference": float(estimate[k]),
+            "low": float(low[k]),
+            "high": float(high[k]),
+            "p_value": float(p_values[k]),
+            "effect_size": statistics.paired_effect_size(means[:, k]),
+            "win_rate": (
+                statistics.win_rate(direction * means[:, k]) if direction else np.nan
+            ),
+            "n": int(held[:, k].sum()),
+        }
+        for k in range(len(pairs))
+    ]
+
+
+def _reduced_compared(
+    values: Mapping[str, np.ndarray],
+    pairs: Sequence[tuple[str, str]],
+    clusters: np.ndarray,
+    reduce: statistics.Reduce,
+    options: Mapping[str, Any],
+    permutations: int,
+    _: int,
+) -> list[dict[str, Any]]:
+    rows = []
+    for a, b in pairs:
+        both = np.concatenate([values[a], values[b]], axis=1)
+        kept = ~np.isnan(both).any(axis=1)
+        width = values[a].shape[1]
+
+        def difference(
+            both: np.ndarray, weights: np.ndarray, width: int = width
+        ) -> np.ndarray:
+            one, other = both[:, :width], both[:, width:]
+            return reduce(one, weights) - reduce(other, weights)
+
+        estimate, low, high = statistics.bootstrap(
+            both[kept],
+            clusters[kept],
+            count=int(clusters.max()) + 1,
+            reduce=difference,
+            **options,
+        )
+        p_value = statistics.exchange_test(
+            values[a][kept],
+            values[b][kept],
+            clusters[kept],
+            reduce=reduce,
+            permutations=permutations,
+            seed=options["seed"],
+        )
+        rows.append(
+            {
+                "difference": float(estimate),
+                "low": float(low),
+                "high": float(high),
+                "p_value": p_value,
+                "effect_size": np.nan,
+                "win_rate": np.nan,
+                "n": int(kept.sum()),
+            }
+        )
+    return rows
+
+
+def _values(side: _Side, metric: str) -> np.ndarray:
+    """float64 values on the shared rows; those of invalid rows are NaN."""
+    positions = side.result.rows_of(side.method)
+    values = side.result.values(metric, side.method).astype(np.float64)
+    values[~side.result.valid[positions]] = np.nan
+    return values[side.rows]
+
+
+def _sides(
+    runs: Runs, methods: Sequence[str] | None, floors: Sequence[str]
+) -> dict[str, _Side]:
+    """Methods to compare by name, each on the rows that all of them have."""
+    opened = _opened(runs)
+    _same_definitions(opened)
+    chosen: dict[str, tuple[results.Result, str]] = {}
+    for label, result in opened.items():
+        for method in result.methods:
+            named = methods is None and not result.is_floor(method)
+            if named or method in floors or method in (methods or ()):
+                name = method if len(opened) == 1 else f"{method} @ {label}"
+                chosen[name] = result, method
+    unknown = set(methods or ()) - {method for _, method in chosen.values()}
+    if unknown:
+        raise ValueError(f"No run has the method {min(unknown)!r}.")
+    keys = {name: _row_keys(*side) for name, side in chosen.items()}
+    shared = set.intersection(*map(set, keys.values())) if keys else set()
+    if not shared:
+        raise ValueError("There are no two methods on the same images to compare.")
+    order = [key for key in next(iter(keys.values())) if key in shared]
+    sides = {}
+    for name, (result, method) in chosen.items():
+        place = {key: row for row, key in enumerate(keys[name])}
+        rows = np.array([place[key] for key in order], np.intp)
+        sides[name] = _Side(result, method, rows)
+    return sides
+
+
+def _row_keys(result: results.Result, method: str) -> list[tuple[str, int]]:
+    """Image of each row, and which of the image's rows it is."""
+    seen: dict[str, int] = {}
+    keys = []
+    for image in result.columns["id"][result.rows_of(method)].tolist():
+        seen[image] = seen.get(image, -1) + 1
+        keys.append((image, seen[image]))
+    return keys
+
+
+def _opened(runs: Runs) -> dict[str, results.Result]:
+    """Results by name: the one given, the model's, or the directory's."""
+    if isinstance(runs, results.Result | str | Path):
+        runs = [runs]
+    if isinstance(runs, Mapping):
+        return {name: _open(run) for name, run in runs.items()}
+    opened = [_open(run) for run in runs]
+    models = [
+        str((r.manifest["scientific"].get("model") or {}).get("name", "run"))
+        for r in opened
+    ]
+    if len(set(models)) == len(models):
+        return dict(zip(models, opened, strict=True))
+    names = [
+        Path(run).name if isinstance(run, str | Path) else f"{model} {number}"
+        for number, (run, model) in enumerate(zip(runs, models, strict=True), 1)
+    ]
+    if len(set(names)) < len(names):
+        raise ValueError("Runs of equal names; give a mapping from names to runs.")
+    return dict(zip(names, opened, strict=True))
+
+
+def _open(run: results.Result | str | Path) -> results.Result:
+    return run if isinstance(run, results.Result) else results.load_run(run)
+
+
+def _same_definitions(opened: Mapping[str, results.Result]) -> None:
+    """Refuses runs over other data, or whose metrics mean something else."""
+    (first, one), *others = opened.items()
+    for label, other in others:
+        there, here = (r.manifest["scientific"] for r in (one, other))
+        for name, a, b in (
+            ("data", _fingerprint(there), _fingerprint(here)),
+            *((key, there.get(key), here.get(key)) for key in _DEFINING),
+        ):
+            if a != b and a is not None and b is not None:
+                raise ValueError(
+                    f"{first} and {label} cannot be compared: {name} differs, {a} and "
+                    f"{b}. Evaluate them on the same data with the same settings."
+                )
+
+
+_DEFINING = ("preset", "border", "normalization")
+
+
+def _fingerprint(scientific: Mapping[str, Any]) -> str | None:
+    return (scientific.get("data") or {}).get("fingerprint")
+
+
+def _pairs(sides: Mapping[str, _Side], floors: Sequence[str]) -> list[tuple[str, str]]:
+    """Methods with each other, and with the floors of their own run."""
+    own = [name for name, side in sides.items() if side.method not in floors]
+    floor = [name for name, side in sides.items() if side.method in floors]
+    pairs = list(itertools.combinations(own, 2))
+    pairs += [
+        (a, b)
+        for a, b in itertools.product(own, floor)
+        if sides[a].result is sides[b].result
+    ]
+    if not pairs:
+        raise ValueError("There are no two methods on the same images to compare.")
+    return pairs
+
+
+def _shared_metrics(
+    found: Sequence[results.Result], metrics: Sequence[str] | None
+) -> list[str]:
+    """Metrics that every result has and that are one number."""
+    first, *others = found
+    if metrics is not None:
+        return list(metrics)
+    shared = [
+        metric
+        for metric in first.metrics
+        if summaries.is_number(first, metric)
+        and all(metric in other.metrics for other in others)
+    ]
+    if not shared:
+        raise ValueError("The runs have no metric in common.")
+    return shared
