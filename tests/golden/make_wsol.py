@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-SIDE = 64
+SIDE = 40
 THRESHOLDS = np.arange(0, 1, 0.001)
 
 
@@ -57,15 +57,15 @@ def upsampled(native):
 
 def ring_maps():
     """Maps with holes, and with components inside holes."""
-    y, x = np.mgrid[:SIDE, :SIDE] - 31.0
+    y, x = np.mgrid[:SIDE, :SIDE] - 19.0
     radius = np.hypot(y, x)
-    ring = np.exp(-((radius - 20) ** 2) / 30)
-    target = ring + 0.8 * np.exp(-(radius**2) / 20)
+    ring = np.exp(-((radius - 12) ** 2) / 12)
+    target = ring + 0.8 * np.exp(-(radius**2) / 8)
     # A thin ring has fewer pixels than the blob but the larger polygon.
-    blob = np.exp(-((y - 18) ** 2 + (x - 18) ** 2) / 90)
-    thin = np.exp(-((np.hypot(y + 14, x + 14) - 12) ** 2) / 2)
+    blob = np.exp(-((y - 11) ** 2 + (x - 11) ** 2) / 36)
+    thin = np.exp(-((np.hypot(y + 9, x + 9) - 8) ** 2))
     broken = ring * (np.abs(np.arctan2(y, x)) > 0.2)
-    diagonal = ((y + x) % 4 == 0) * np.exp(-radius / 20)
+    diagonal = ((y + x) % 4 == 0) * np.exp(-radius / 12)
     return {
         "ring": ring,
         "ring_with_core": target,
@@ -79,7 +79,7 @@ def main():
     rng = np.random.default_rng(0)
     natives = {f"native_{i}": rng.random((14, 14)) for i in range(4)}
     natives["native_7"] = rng.random((7, 7))
-    truth = np.array([[8, 10, 40, 45], [30, 20, 62, 63]])
+    truth = np.array([[5, 6, 25, 28], [18, 12, 38, 39]])
     arrays = {"truth_inclusive": truth}
     for name, native in natives.items():
         arrays[f"{name}.map"] = native.astype(np.float32)
