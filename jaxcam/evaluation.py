@@ -27,6 +27,7 @@ from jaxcam import (
     rows,
     storage,
 )
+from jaxcam.metrics import presets
 
 Targets = Literal["auto", "predicted", "label"]
 
@@ -259,7 +260,7 @@ class _Run:
     def dispatch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Starts the programs on one batch; what it returns may not be ready yet."""
         params = self.model.params
-        truth = {name: jnp.asarray(batch[name]) for name in rows.TRUTH}
+        truth = programs.truth_fields(batch, self.settings.preset)
         images = jnp.asarray(batch["image"])
         answer, maps = self.explain(
             params,
@@ -271,7 +272,8 @@ class _Run:
         )
         shape = batch["frame"].shape[1:]
         whole = self.settings.geometry != "original"
-        place = programs.place_program(self.requests, shape, whole=whole)
+        method = presets.get(self.settings.preset).resize
+        place = programs.place_program(self.requests, shape, whole=whole, method=method)
         placed, status = place(maps, jnp.asarray(batch["extent"]))
         shared = truth | {name: answer[name] for name in programs.ANSWERS}
         asked = ()

@@ -238,7 +238,8 @@ def _regions(spec: _spec.MetricSpec, wanted: Mapping[str, Any]) -> dict[str, str
 def _valid_pixels(spec: _spec.MetricSpec, regions: Mapping[str, str]) -> Field | None:
     if "where" not in inspect.signature(spec.fn).parameters:
         return None
-    return Field("where" if regions.get("truth") == "mask" else "frame")
+    on_mask = regions.get("truth") == "mask" or "mask" in spec.inputs
+    return Field("where" if on_mask else "frame")
 
 
 def _truth_kind(

@@ -13,6 +13,10 @@ import numpy as np
 
 from jaxcam import _numerics, _spec, methods, ops, registry
 from jaxcam._types import Array
+from jaxcam.metrics import presets
+
+TRUTH = ("mask", "where", "frame", "boxes", "box_valid")
+"""Fields of a row that the data set knows."""
 
 ANSWERS = (
     "target",
@@ -81,7 +85,11 @@ def explain_program(
 
 @functools.lru_cache(maxsize=32)
 def place_program(
-    requests: tuple[_spec.Request, ...], shape: tuple[int, int], *, whole: bool
+    requests: tuple[_spec.Request, ...],
+    shape: tuple[int, int],
+    *,
+    whole: bool,
+    method: str = "bilinear",
 ) -> Callable[..., tuple[Array, Array]]:
     """One compiled program from native maps to maps on the truth's grid.
 
@@ -89,6 +97,7 @@ def place_program(
       requests: Methods, in the order of the maps.
       shape: The truth's grid.
       whole: The image fills the grid in every row.
+      method: Interpolation, "bilinear" or "cubic".
 
     Returns:
       `(maps, extent) -> (saliency float32[M, B, H, W], status int8[M, B])`; the status
@@ -96,16 +105,21 @@ def place_program(
     """
     on_grid = tuple("mask" in registry.method(request).inputs for request in requests)
 
+    def resize(native):
+        return ops.resize(native, shape, method=method)
+
+    def put(native, extent):
+        return ops.place(native, extent, shape, method=method)
+
     def program(maps, extent):
         placed = []
         for native, is_placed in zip(maps, on_grid, strict=True):
             if is_placed or (whole and native.shape[1:] == shape):
                 placed.append(native)
             elif whole:
-                placed.append(jax.vmap(lambda s: ops.resize(s, shape))(native))
+                placed.append(jax.vmap(resize)(native))
             else:
-                put = jax.vmap(lambda s, e: ops.place(s, e, shape))
-                placed.append(put(native, extent))
+                placed.append(jax.vmap(put)(native, extent))
         status = jnp.stack([jax.vmap(_status)(native) for native in maps])
         return jnp.stack(placed), status
 
@@ -126,6 +140,14 @@ def _status(saliency: Array) -> Array:
         [jnp.int8(1), jnp.int8(2), jnp.int8(3)],
         jnp.int8(0),
     )
+
+
+def truth_fields(batch: Any, preset: str) -> dict[str, Array]:
+    """Fields of a batch that metrics read, boxes as a preset wants them."""
+    truth = {name: jnp.asarray(batch[name]) for name in TRUTH}
+    if presets.get(preset).whole_boxes:
+        truth["boxes"] = jnp.floor(truth["boxes"])
+    return truth
 
 
 def allowed_classes(

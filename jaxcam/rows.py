@@ -9,9 +9,6 @@ import numpy as np
 
 from jaxcam import programs
 
-TRUTH = ("mask", "where", "frame", "boxes", "box_valid")
-"""Fields of a batch that metrics read."""
-
 Table = dict[str, Any]
 
 

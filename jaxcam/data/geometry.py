@@ -80,8 +80,9 @@ def resize_boxes(boxes: np.ndarray, frame: Frame) -> np.ndarray:
     y0, x0, y1, x1 = frame.window
     rows, columns = frame.size
     offset = np.array([y0, x0, y0, x0])
-    scale = np.array([rows / (y1 - y0), columns / (x1 - x0)] * 2)
-    scaled = (np.asarray(boxes, np.float64).reshape(-1, 4) - offset) * scale
+    moved = np.asarray(boxes, np.float64).reshape(-1, 4) - offset
+    # Multiplied before divided: whole numbers come out whole.
+    scaled = moved * ([rows, columns] * 2) / ([y1 - y0, x1 - x0] * 2)
     cut = np.clip(scaled, 0, [rows, columns] * 2)
     empty = (cut[:, 2] <= cut[:, 0]) | (cut[:, 3] <= cut[:, 1])
     return np.where(empty[:, None], 0, cut)

@@ -23,6 +23,8 @@ class Preset:
       fields: Options of the derived fields, for every metric that reads them.
       metrics: Options of single metrics, by name.
       substitutes: Metrics computed by another one's formula, by name.
+      resize: How maps are brought to the truth's grid.
+      whole_boxes: Drops fractions of the truth boxes' corners on that grid.
     """
 
     summary: str
@@ -31,6 +33,8 @@ class Preset:
         default_factory=_nothing
     )
     substitutes: Mapping[str, str] = dataclasses.field(default_factory=_nothing)
+    resize: str = "bilinear"
+    whole_boxes: bool = False
 
 
 _RECALL_FOR_IOU = {"denominator": "truth"}
@@ -64,6 +68,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "256 levels, contours, boxes one pixel large"
             ),
             fields={"normalization": "minmax"},
+            metrics={
+                name: {"preset": "wsol"}
+                for name in (
+                    "box_accuracy_curve",
+                    "max_box_accuracy",
+                    "max_box_accuracy_v2",
+                    "best_box_iou",
+                )
+            },
+            resize="cubic",
+            whole_boxes=True,
         ),
         "scorecam": Preset(
             summary="the drop tables of Score-CAM: min-max maps, top half of pixels",

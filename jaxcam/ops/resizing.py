@@ -59,8 +59,7 @@ def _weights(size: int, wanted: int, method: str) -> np.ndarray:
     if method == "nearest":
         nearest = np.clip(np.floor(at + 0.5), 0, size - 1).astype(int)
         return np.eye(size, dtype=np.float32)[nearest]
-    reach = 1 if method == "bilinear" else 2
-    kernel = _triangle if method == "bilinear" else _cubic
+    reach, kernel = KERNELS[method]
     first = np.floor(at).astype(int)
     weights = np.zeros((wanted, size))
     for tap in range(1 - reach, reach + 1):
@@ -73,11 +72,18 @@ def _weights(size: int, wanted: int, method: str) -> np.ndarray:
     return weights.astype(np.float32)
 
 
-def _triangle(distance: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - distance)
+def _triangle(distance):
+    """Weight of a node at a distance in [0, 1], of NumPy or JAX arrays."""
+    return 1.0 - distance
 
 
-def _cubic(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
+def _cubic(distance, a: float = -0.75):
+    """Weight of a node at a distance in [0, 2]."""
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+    where = jnp.where if isinstance(distance, jax.Array) else np.where
+    return where(distance <= 1, near, far)
+
+
+KERNELS = {"bilinear": (1, _triangle), "cubic": (2, _cubic)}
+"""Nodes on each side of a position, and their weight at a distance."""
