@@ -120,8 +120,8 @@ def place_program(
                 placed.append(jax.vmap(resize)(native))
             else:
                 placed.append(jax.vmap(put)(native, extent))
-        status = jnp.stack([jax.vmap(_status)(native) for native in maps])
-        return jnp.stack(placed), status
+        statuses = jnp.stack([jax.vmap(status)(native) for native in maps])
+        return jnp.stack(placed), statuses
 
     return jax.jit(program)
 
@@ -129,7 +129,7 @@ def place_program(
 STATUS = ("", "NaN in the map", "the map is nowhere positive", "the map is constant")
 
 
-def _status(saliency: Array) -> Array:
+def status(saliency: Array) -> Array:
     """What is wrong with a map, as an index into `STATUS`."""
     return jnp.select(
         [

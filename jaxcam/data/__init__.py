@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxcam.data import readers_folders as _readers_folders
 from jaxcam.data import readers_pets as _readers_pets
+from jaxcam.data import readers_wsol as _readers_wsol
 from jaxcam.data import shapes as _shapes
 from jaxcam.data.maps import SavedMaps as SavedMaps
 from jaxcam.data.maps import match as match
@@ -34,6 +35,12 @@ _LAYOUTS = {
         "data": "folder",
         "what": "images/ with masks/ or trimaps/ of the same names; labels.csv",
         "how": "--data DIR",
+    },
+    "wsol": {
+        "data": "wsol",
+        "what": "image_ids.txt, image_sizes.txt, localization.txt of the WSOL "
+        "benchmark: truth for `jaxcam score`, no images",
+        "how": "--truth DIR",
     },
     "classes": {
         "data": "classes",
@@ -67,7 +74,7 @@ def open_dataset(
     Args:
       spec: A folder; "oxford_pets:FOLDER"; or "shapes", "shapes:SPLIT", each with
         options if wanted: "shapes:two_objects,n=512,seed=1,size=96".
-      layout: "auto", "oxford_pets", "folder" or "classes".
+      layout: "auto", "oxford_pets", "folder", "classes" or "wsol".
       labels: For Oxford pets: which classes count as right, see
         `jaxcam.data.readers_pets.oxford_pets`.
       length: For shapes: number of images.
@@ -94,6 +101,8 @@ def open_dataset(
         )
     if layout == "auto":
         layout = _layout(folder)
+    if layout == "wsol":
+        return _readers_wsol.wsol_metadata(folder)
     if layout == "oxford_pets":
         return _readers_pets.oxford_pets(folder, labels=labels)
     readers = {
@@ -101,7 +110,7 @@ def open_dataset(
         "classes": _readers_folders.class_folders,
     }
     if layout not in readers:
-        known = ", ".join(["auto", "oxford_pets", *readers])
+        known = ", ".join(["auto", "oxford_pets", "wsol", *readers])
         raise ValueError(f"layout={layout!r} is not known; choose one of {known}.")
     return readers[layout](folder, threshold=threshold, label_set=label_set)
 
@@ -125,6 +134,8 @@ def _open_shapes(spec: str, length: int | None) -> Dataset:
 def _layout(folder: Path) -> str:
     if _readers_pets.is_shared(folder) or _readers_pets.is_published(folder):
         return "oxford_pets"
+    if _readers_wsol.is_metadata(folder):
+        return "wsol"
     if (folder / "images").is_dir():
         return "folder"
     if any(child.is_dir() and child.name != "masks" for child in folder.iterdir()):

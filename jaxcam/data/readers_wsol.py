@@ -1,0 +1,81 @@
+"""The metadata of weakly supervised localisation as a data set: truth, no images."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from jaxcam.data import records, wsol
+
+
+def is_metadata(folder: Path) -> bool:
+    """Whether a folder holds such metadata, with or without a prefix."""
+    return len(list(folder.glob("*image_ids.txt"))) == 1
+
+
+def wsol_metadata(folder: Path, *, masks: Path | None = None) -> records.Dataset:
+    """Truth boxes, or masks, of a split of CUB, ImageNet or OpenImages.
+
+    Images are not part of the metadata: the data set serves to score saved maps, and
+    its images are empty.
+
+    Args:
+      folder: Holds `image_ids.txt` and `localization.txt`, `image_sizes.txt` for boxes;
+        all may share a prefix.
+      masks: Where the paths of masks start; the folder itself by default.
+
+    Returns:
+      The data set, in the order of the list of images.
+
+    Raises:
+      FileNotFoundError: There is no list of images.
+      ValueError: A file cannot be read.
+    """
+    (ids,) = folder.glob("*image_ids.txt")
+    prefix = ids.name.removesuffix("image_ids.txt")
+    entries = wsol.read_metadata(folder, prefix=prefix)
+    root = folder if masks is None else masks
+    return records.Dataset(
+        name=folder.name,
+        records=[_record(entry, root) for entry in entries],
+        boxes=max((len(entry.boxes) for entry in entries), default=1),
+        origin=("wsol", prefix, [entry.boxes.tolist() for entry in entries]),
+    )
+
+
+def _record(entry: wsol.Entry, root: Path) -> records.Record:
+    return records.Record(
+        id=entry.id,
+        image=functools.partial(_no_image, entry, root),
+        truth=functools.partial(_truth, entry, root),
+        shape=functools.partial(_shape, entry, root),
+        candidates=() if entry.label is None else (entry.label,),
+    )
+
+
+def _shape(entry: wsol.Entry, root: Path) -> tuple[int, int]:
+    if entry.size is not None:
+        return entry.size
+    if entry.masks:
+        return _masks(entry, root)[0].shape
+    raise records.BadRecord("the metadata say nothing of its size")
+
+
+def _no_image(entry: wsol.Entry, root: Path) -> np.ndarray:
+    return np.zeros((*_shape(entry, root), 3), np.uint8)
+
+
+def _masks(entry: wsol.Entry, root: Path) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        return wsol.read_masks(entry, root, size=entry.size)
+    except (OSError, ValueError) as error:
+        raise records.BadRecord(f"the masks cannot be read: {error}") from error
+
+
+def _truth(entry: wsol.Entry, root: Path) -> records.Truth:
+    if not entry.masks:
+        return records.Truth(boxes=entry.boxes)
+    mask, counts = _masks(entry, root)
+    return records.Truth(object=mask, border=~counts)
