@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -45,8 +46,10 @@ def rank_agreement(
       cluster: Column whose equal rows are drawn together.
 
     Returns:
-      Records with `a`, `b`, `estimate`, `low`, `high`, `n` (methods, or images that
-      both metrics are defined for in every method).
+      Records with `a`, `b`, `estimate`, `low`, `high`, `n`: the methods for which both
+      metrics have a mean; or the fewest images of a method for which both are defined,
+      where a method with fewer than three such images is left out. NaN where fewer than
+      three methods, or no method, are left, or a metric is constant.
 
     Raises:
       ValueError: There are fewer than three methods to rank; a metric is of the whole
@@ -109,9 +112,12 @@ def _over_methods(
         means[metric] = drawn * (result.direction(metric) or 1)
     records = []
     for a, b in itertools.combinations(metrics, 2):
-        found = correlate(means[a], means[b])
+        kept = ~np.isnan(means[a][0]) & ~np.isnan(means[b][0])
+        found = np.full(2, np.nan)
+        if kept.sum() > 2:
+            found = correlate(means[a][:, kept], means[b][:, kept])
         low, high = statistics.percentiles(found[1:], level)
-        records.append(_agreement(a, b, found[0], low, high, len(methods)))
+        records.append(_agreement(a, b, found[0], low, high, int(kept.sum())))
     return records
 
 
@@ -130,29 +136,39 @@ def _over_images(
             "memory; choose coefficient='spearman'."
         )
     correlate = getattr(correlations, f"weighted_{coefficient}")
+    count = int(clusters.max()) + 1
     records = []
     for a, b in itertools.combinations(metrics, 2):
-        found, fewest = [], len(result)
+        found, images = [], []
         for method in methods:
-            x, y = (
-                result.values(m, method).astype(np.float64) * (result.direction(m) or 1)
-                for m in (a, b)
-            )
-            rows = result.rows_of(method)
-            kept = result.valid[rows] & ~np.isnan(x) & ~np.isnan(y)
-            fewest = min(fewest, int(kept.sum()))
+            x, y, kept = _both(result, a, b, method)
+            if len(x) < 3:
+                continue
+            images.append(len(x))
+            correlated = functools.partial(correlate, x, y)
             found.append(
-                statistics.drawn(
-                    lambda weights, x=x[kept], y=y[kept]: correlate(x, y, weights),
-                    clusters[rows[kept]],
-                    count=int(clusters.max()) + 1,
-                    **options,
-                )
+                statistics.drawn(correlated, clusters[kept], count=count, **options)
             )
+        if not found:
+            records.append(_agreement(a, b, np.nan, np.nan, np.nan, 0))
+            continue
         average = np.mean(found, axis=0)
         low, high = statistics.percentiles(average[1:], level)
-        records.append(_agreement(a, b, average[0], low, high, fewest))
+        records.append(_agreement(a, b, average[0], low, high, min(images)))
     return records
+
+
+def _both(
+    result: results.Result, a: str, b: str, method: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values of two metrics, larger is better, where both are defined; their rows."""
+    rows = result.rows_of(method)
+    x, y = (
+        result.values(m, method).astype(np.float64) * (result.direction(m) or 1)
+        for m in (a, b)
+    )
+    kept = result.valid[rows] & ~np.isnan(x) & ~np.isnan(y)
+    return x[kept], y[kept], rows[kept]
 
 
 def _agreement(

@@ -32,12 +32,10 @@ def spearman(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Returns:
       float64[...], in [-1, 1].
+
+    Cost: O(M^2) memory, as `kendall`.
     """
-    one = np.ones((1, np.shape(x)[-1]))
-    pairs = np.broadcast_arrays(x, y)
-    flat = [np.reshape(a, (-1, a.shape[-1])) for a in pairs]
-    found = [weighted_spearman(a, b, one)[0] for a, b in zip(*flat, strict=True)]
-    return np.reshape(found, pairs[0].shape[:-1])
+    return _correlation(_small_ranks(x), _small_ranks(y))
 
 
 def weighted_spearman(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -80,6 +78,12 @@ def weighted_kendall(x: np.ndarray, y: np.ndarray, weights: np.ndarray) -> np.nd
 def _sign(x: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     x = np.asarray(x, np.float64)
     return np.sign(x[..., i] - x[..., j])
+
+
+def _small_ranks(x: np.ndarray) -> np.ndarray:
+    """Tie-averaged ranks along the last axis, up to a constant; NaN if one is NaN."""
+    x = np.asarray(x, np.float64)
+    return np.sum(np.sign(x[..., :, None] - x[..., None, :]), axis=-1) / 2
 
 
 def _ranks(x: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -73,9 +73,19 @@ def notes(result: Any, records: Records, *, terminal: bool = True) -> list[str]:
             "n (undefined): values that count, and rows whose value does not exist, "
             "for example for want of an object."
         )
-    for reason, count in result.reasons().items():
-        lines.append(f"Invalid rows, left out: {count} x {reason}.")
+    lines += [f"Invalid rows, left out: {text}." for text in _invalid(result)]
     return lines
+
+
+def _invalid(result: Any) -> Iterator[str]:
+    """How many images are invalid for which methods, reason by reason."""
+    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    for error in result.errors():
+        key = error["reason"], tuple(error["methods"])
+        found[key] = found.get(key, 0) + 1
+    for (reason, methods), count in found.items():
+        everywhere = len(methods) == len(result.methods)
+        yield f"{count} x {reason}" + ("" if everywhere else f" ({', '.join(methods)})")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,7 +254,7 @@ def _heading(metric: str, grid: _Grid) -> list[str]:
     if grid.metrics[metric]:
         words[-1] += f" {ARROWS[grid.metrics[metric]]}"
     cells = [len(grid.cell(method, metric)) + 1 for method in grid.methods]
-    return _wrapped(words, max([*cells, *(min(len(w), 12) for w in words)]))
+    return _wrapped(words, max([*cells, *map(len, words)]))
 
 
 def _wrapped(words: Sequence[str], width: int) -> list[str]:
@@ -281,6 +291,8 @@ def cell(record: Mapping[str, Any]) -> str:
         return f"{estimate:.3f}"
     above, below, half = high - estimate, estimate - low, (high - low) / 2
     digits = _digits(half)
+    if max(abs(estimate), half) < 1e-4 and half > 0:
+        return f"{estimate:.1e} ±{half:.0e}"
     alike = max(1.5 * 10.0**-digits, 0.15 * half)
 
     def written(value: float) -> str:
