@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 
 from jaxcam import _spec
@@ -24,7 +25,7 @@ def eigen_cam(activations: Array, *, centred: bool = False) -> Array:
     Returns:
       float32[h, w]; may be negative. Non-negative after a ReLU layer if not centred.
 
-    Cost: O(m^3 + hwC m), m = min(hw, C).
+    Cost: O(m^3 + hwC m), m = min(hw, C): 14 products of m x m matrices.
 
     Source: M. B. Muhammad and M. Yeasin, "Eigen-CAM: class activation map using
     principal components", IJCNN 2020 (arXiv:2008.00299).
@@ -54,7 +55,7 @@ def eigen_grad_cam(
     Returns:
       float32[h, w]; may be negative.
 
-    Cost: O(m^3 + hwC m), m = min(hw, C).
+    Cost: O(m^3 + hwC m), m = min(hw, C): 14 products of m x m matrices.
 
     Source: the method of that name in the pytorch-grad-cam library, after Eigen-CAM; it
     has no paper. There the sign is whatever the decomposition returns.
@@ -72,14 +73,46 @@ def _first_projection(values: Array, centred: bool) -> Array:
     totals = jnp.sum(rows, axis=1)
     if centred:
         rows = rows - jnp.mean(rows, axis=0)
+        totals = totals - jnp.mean(totals)
     # The larger side is summed away: the eigenproblem has the size of the smaller.
     if channels <= height * width:
-        projection = rows @ jnp.linalg.eigh(rows.T @ rows)[1][:, -1]
+        direction = _first_eigenvector(_dot(rows.T, rows))
     else:
-        values_, vectors = jnp.linalg.eigh(rows @ rows.T)
-        projection = jnp.sqrt(jnp.maximum(values_[-1], 0.0)) * vectors[:, -1]
-    against = jnp.vdot(projection, totals - centred * jnp.mean(totals)) < 0
+        direction = _dot(rows.T, _first_eigenvector(_dot(rows, rows.T)))
+        length = jnp.linalg.norm(direction)
+        direction = direction / jnp.where(length > 0, length, 1.0)
+    projection = _dot(rows, direction)
+    against = jnp.vdot(projection, totals) < 0
     return jnp.where(against, -projection, projection).reshape(height, width)
+
+
+_SQUARINGS = 14
+
+
+def _first_eigenvector(gram: Array) -> Array:
+    """Unit eigenvector of the largest eigenvalue of a Gram matrix; zero for zero.
+
+    Squares the matrix until nothing but that direction is left: 16,384 steps of the
+    power method in 14 products, several times faster than a full decomposition.
+    """
+
+    def to_unit_trace(matrix: Array) -> Array:
+        trace = jnp.trace(matrix)
+        return matrix / jnp.where(trace > 0, trace, 1.0)
+
+    def square(_: Array, power: Array) -> Array:
+        return to_unit_trace(_dot(power, power))
+
+    gram = to_unit_trace(gram)
+    power = jax.lax.fori_loop(0, _SQUARINGS, square, gram)
+    column = jnp.take(power, jnp.argmax(jnp.diagonal(power)), axis=1)
+    direction = _dot(gram, column)
+    length = jnp.linalg.norm(direction)
+    return direction / jnp.where(length > 0, length, 1.0)
+
+
+def _dot(a: Array, b: Array) -> Array:
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
 
 
 SPECS = (
@@ -88,7 +121,7 @@ SPECS = (
         kind="taps",
         inputs=("activations",),
         source="Muhammad and Yeasin 2020",
-        cost="1 forward, a decomposition",
+        cost="1 forward, 14 matrix products",
         layer="feature",
         static=("centred",),
     ),
@@ -97,7 +130,7 @@ SPECS = (
         kind="taps",
         inputs=("activations", "gradients"),
         source="pytorch-grad-cam",
-        cost="1 forward, 1 backward through what lies above the layer, a decomposition",
+        cost="1 forward, 1 backward through what lies above the layer, 14 products",
         layer="feature",
         static=("centred",),
     ),
