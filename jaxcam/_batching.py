@@ -44,8 +44,9 @@ def looped_on_cpu(kernel: Callable[..., PyTree]) -> Callable[..., PyTree]:
 
         @jax.custom_batching.custom_vmap
         def run(*args):
-            together = jax.vmap(kernel, [0 if has else None for has in batched])
-            return jax.lax.platform_dependent(*args, cpu=looped, default=together)
+            if jax.default_backend() == "cpu":
+                return looped(*args)
+            return jax.vmap(kernel, [0 if has else None for has in batched])(*args)
 
         @run.def_vmap
         def _run_many(axis_size, in_batched, *args):
@@ -104,8 +105,8 @@ def with_capacity(
 
     @jax.custom_batching.custom_vmap
     def one(need, *image):
-        too_small = need > jnp.asarray(capacities[:-1], jnp.int32)
-        too_small = too_small.reshape(len(branches) - 1, -1).any(axis=1)
+        sizes = jnp.asarray(capacities[:-1], jnp.int32).reshape(len(branches) - 1, -1)
+        too_small = jnp.any(need.reshape(1, -1) > sizes, axis=1)
         return jax.lax.switch(jnp.sum(too_small, dtype=jnp.int32), branches, *image)
 
     @one.def_vmap

@@ -60,6 +60,8 @@ class Graph(NamedTuple):
 
     Attributes:
       basin: int32[S], the basin of each segment.
+      summit: int32[S], the position of each segment's peak, int32's maximum beyond the
+        last segment.
       peak: int32[B], level of each basin's root, 0 where there is no such basin.
       ends: int32[2, E], the basins that an edge joins.
       saddle: int32[E], its level, 0 where there is no such edge.
@@ -67,6 +69,7 @@ class Graph(NamedTuple):
     """
 
     basin: Array
+    summit: Array
     peak: Array
     ends: Array
     saddle: Array
@@ -74,24 +77,29 @@ class Graph(NamedTuple):
 
 
 def terrain(saliency: Array, level: Array, connectivity: Connectivity) -> Terrain:
-    """Finds the landmarks of a map by comparing every pixel with its neighbours."""
+    """Finds the landmarks of a map by comparing every pixel with its neighbours.
+
+    The eight comparisons are packed; what follows from them is worked out for 32
+    pixels at a time.
+    """
     bits = jax.lax.bitcast_convert_type(saliency, jnp.int32)
     ordered = jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     key = jnp.where(level > 0, ordered, BELOW)
     height = jnp.pad(key, 1, constant_values=BELOW)
-
     around = [
         height[1 + dy : 1 + dy + key.shape[0], 1 + dx : 1 + dx + key.shape[1]]
         for dy, dx in _AROUND
     ]
-    higher = [
-        _is_higher(step, other, key)
-        for step, other in zip(_AROUND, around, strict=True)
-    ]
+    higher = packed.pack_many(
+        tuple(_is_higher(*both, key) for both in zip(_AROUND, around, strict=True))
+    )
+    salient = packed.pack(level > 0)
+
     east, north_east, north, north_west, west, south_west, south, south_east = higher
-    salient = level > 0
-    start = salient & ((around[4] == BELOW) | (east & west))
-    peak = salient & ~east & ~west
+    carry = jnp.pad(salient >> 31, ((0, 0), (1, 0)))[:, :-1]
+    begins = ~((salient << 1) | carry)
+    start = salient & (begins | (east & west))
+    peak = salient & ~(east | west)
     vertical = north | south
     if connectivity == 8:
         root = peak & ~(vertical | north_east | north_west | south_west | south_east)
@@ -99,11 +107,11 @@ def terrain(saliency: Array, level: Array, connectivity: Connectivity) -> Terrai
     else:
         root = peak & ~vertical
         left, right = west, east
-    arcs = sum(begins.astype(jnp.int32) for begins, _ in _arcs(higher, connectivity))
+    a, b, c, d = (found for found, _ in _arcs(higher, connectivity))
+    saddle = salient & ((a & b) | (c & d) | ((a | b) & (c | d)))
     side = salient & ~vertical & ~(left & right)
 
-    planes = packed.pack_many((start, peak, root, salient & (arcs > 1), side))
-    marked = jax.vmap(packed.marks)(planes)
+    marked = jax.vmap(packed.marks)(jnp.stack([start, peak, root, saddle, side]))
     each = (jax.tree.map(lambda x, i=i: x[i], marked) for i in range(5))
     return Terrain(height, level, *each)
 
@@ -111,33 +119,34 @@ def terrain(saliency: Array, level: Array, connectivity: Connectivity) -> Terrai
 def graph(ground: Terrain, sizes: tuple[int, int, int], connectivity: Connectivity):
     """The basins and their edges; `sizes` bound the segments, basins and saddles."""
     segments, basins, saddles = sizes
-    basin = _basins(ground, segments, connectivity)
+    summit = packed.select(ground.peaks, segments)
+    basin = _basins(ground, summit, connectivity)
 
-    roots = packed.select(ground.roots, basins)
     count = ground.roots.count
     there = jnp.arange(basins, dtype=jnp.int32) < count
+    roots = jnp.where(there, packed.select(ground.roots, basins), 0)
     peak = jnp.where(there, level_at(ground, roots), 0)
     # What is not there sorts last; a stable sort breaks ties by position.
     order = jnp.argsort(jnp.where(there, peak, 2**31 - 1)).astype(jnp.int32)
     new = (
         jnp.zeros(basins, jnp.int32).at[order].set(jnp.arange(basins, dtype=jnp.int32))
     )
-    basin = new[basin]
+    basin = packed.take(new, basin)
 
     at = packed.select(ground.saddles, saddles)
     valid = jnp.arange(saddles, dtype=jnp.int32) < ground.saddles.count
     at = jnp.where(valid, at, 0)
     saddle = jnp.where(valid, level_at(ground, at), 0)
     ends, weights = _edges(ground, basin, at, saddle, connectivity)
-    return Graph(basin, peak[order], ends, weights, count)
+    return Graph(basin, summit, peak[order], ends, weights, count)
 
 
 def level_at(ground: Terrain, position: Array) -> Array:
-    """Level of the pixels at packed positions; any level beyond the image."""
+    """Level of the pixels at packed positions."""
     padded = ground.starts.words.shape[1] * packed.WORD
     width = ground.level.shape[1]
     index = position // padded * width + position % padded
-    return ground.level.reshape(-1).at[index].get(mode="clip")
+    return packed.take(ground.level.reshape(-1), index)
 
 
 def segment_at(ground: Terrain, position: Array) -> Array:
@@ -174,8 +183,8 @@ def _neighbours(ground: Terrain, position: Array) -> tuple[list[Array], list[Arr
     width = ground.height.shape[1]
     centre = (position // padded + 1) * width + position % padded + 1
     flat = ground.height.reshape(-1)
-    key = flat.at[centre].get(mode="clip")
-    keys = [flat.at[centre + dy * width + dx].get(mode="clip") for dy, dx in _AROUND]
+    key = packed.take(flat, centre)
+    keys = [packed.take(flat, centre + dy * width + dx) for dy, dx in _AROUND]
     higher = [_is_higher(s, k, key) for s, k in zip(_AROUND, keys, strict=True)]
     return keys, higher
 
@@ -186,12 +195,12 @@ def _step(ground: Terrain, direction: int) -> int:
     return dy * ground.starts.words.shape[1] * packed.WORD + dx
 
 
-def _basins(ground: Terrain, capacity: int, connectivity: Connectivity) -> Array:
+def _basins(ground: Terrain, summit: Array, connectivity: Connectivity) -> Array:
     """The basin of each segment, basins numbered by the position of their root."""
-    peaks = packed.select(ground.peaks, capacity)
+    capacity = summit.shape[0]
     own = jnp.arange(capacity, dtype=jnp.int32)
     valid = own < ground.peaks.count
-    peaks = jnp.where(valid, peaks, 0)
+    peaks = jnp.where(valid, summit, 0)
     keys, higher = _neighbours(ground, peaks)
     best = jnp.full(capacity, BELOW, jnp.int32)
     target = peaks
@@ -202,7 +211,7 @@ def _basins(ground: Terrain, capacity: int, connectivity: Connectivity) -> Array
     climbs = valid & (target != peaks)
     pointer = jnp.where(climbs, segment_at(ground, target), own)
     root = jump_to_roots(pointer)
-    return jnp.maximum(packed.rank(ground.roots, peaks[root]) - 1, 0)
+    return jnp.maximum(packed.rank(ground.roots, packed.take(peaks, root)) - 1, 0)
 
 
 def jump_to_roots(pointer: Array) -> Array:
@@ -210,7 +219,7 @@ def jump_to_roots(pointer: Array) -> Array:
 
     def jump(state):
         pointer, _ = state
-        further = pointer[pointer]
+        further = packed.take(pointer, pointer)
         return further, jnp.any(further != pointer)
 
     start = pointer, pointer[0] >= 0
@@ -224,7 +233,8 @@ def _edges(ground, basin, at, saddle, connectivity):
     previous = jnp.full(at.shape, -1, jnp.int32)
     for there, (first, second) in _arcs(higher, connectivity):
         step = jnp.where(higher[first], _step(ground, first), _step(ground, second))
-        other = basin[jnp.where(there, segment_at(ground, at + step), 0)]
+        at_other = jnp.where(there, at + step, at)
+        other = packed.take(basin, jnp.maximum(segment_at(ground, at_other), 0))
         joins = there & (previous >= 0)
         ends.append(jnp.stack([jnp.maximum(previous, 0), other]))
         weights.append(jnp.where(joins, saddle, 0))

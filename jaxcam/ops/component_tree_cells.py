@@ -1,8 +1,11 @@
 """Every component of every level set, from the merge tree, and the best at each level.
 
 A *cell* is a node of the merge tree at one of the levels at which it lives: one
-component. Cells of a node lie side by side, from its peak down, so that what a
-component holds is a running sum or maximum over the cells before it.
+component. The cells of a node follow one another, from its peak down, so that what a
+component holds is a running sum or maximum over its node's cells so far.
+
+Cells are stored in rows and blocks: cell `c` lies in row `c % 32` of block `c // 32`,
+and rows are contiguous. A running sum then goes down the rows of all blocks at once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from jaxcam.ops import boxes, packed
 from jaxcam.ops import component_tree_basins as basins
 from jaxcam.ops import component_tree_merge as merging
 
+_ROWS = 32
 _NOTHING = -(2**30)
 
 
@@ -56,6 +60,11 @@ class Layout(NamedTuple):
     total: Array
 
 
+def capacity_for(cells: int) -> int:
+    """The next number of cells that fills whole blocks."""
+    return -(-cells // _ROWS) * _ROWS
+
+
 def layout(tree: merging.Tree) -> Layout:
     """Gives each node as many cells as there are levels at which it lives."""
     lengths = tree.peak - tree.death
@@ -63,17 +72,23 @@ def layout(tree: merging.Tree) -> Layout:
     return Layout(ends - lengths, ends[-1])
 
 
-def cell_of_pixels(
-    ground: basins.Terrain,
-    graph: basins.Graph,
-    tree: merging.Tree,
-    where: Layout,
-    levels: int,
-    capacity: int,
-) -> tuple[Array, Array]:
-    """A table of cells, by basin and level, and each pixel's cell, int32[H, W].
+def into_rows(x: Array) -> Array:
+    """The last axis, in the order of cells, brought into the order of storage."""
+    blocks = x.reshape(*x.shape[:-1], -1, _ROWS)
+    return blocks.swapaxes(-1, -2).reshape(x.shape)
 
-    Cell `capacity` is that of the pixels below every threshold.
+
+def _stored(cell: Array, capacity: int) -> Array:
+    """Where a cell is stored."""
+    return cell % _ROWS * (capacity // _ROWS) + cell // _ROWS
+
+
+def cell_table(
+    graph: basins.Graph, tree: merging.Tree, where: Layout, levels: int, capacity: int
+) -> Array:
+    """int32[B, T + 1]: where the cell of a basin's pixels at a level is stored.
+
+    `capacity` at level 0, that of the pixels below every threshold.
     """
     number = tree.peak.shape[0]
     level = jnp.arange(levels + 1, dtype=jnp.int32)
@@ -82,83 +97,83 @@ def cell_of_pixels(
         node = graph.count - 1 - i  # Parents come first.
         own = where.offset[node] + tree.peak[node] - level
         inherited = table[tree.parent[node]]
-        row = jnp.where(level > tree.death[node], own, inherited)
+        row = jnp.where(level > tree.death[node], _stored(own, capacity), inherited)
         return table.at[node].set(row)
 
     table = jnp.full((number, levels + 1), capacity, jnp.int32) + 0 * graph.count
-    table = jax.lax.fori_loop(0, graph.count, fill, table)
-
-    segment = packed.rank_of_pixels(ground.starts, ground.level.shape[1]) - 1
-    row = graph.basin * (levels + 1)
-    row = row.at[jnp.maximum(segment, 0)].get(mode="promise_in_bounds")
-    cell = table.reshape(-1).at[row + ground.level].get(mode="promise_in_bounds")
-    return table, jnp.where(ground.level > 0, cell, capacity)
+    return jax.lax.fori_loop(0, graph.count, fill, table)
 
 
-def fill(
+def own_contents(
     ground: basins.Terrain,
     graph: basins.Graph,
     table: Array,
-    cell: Array,
     truth_masks: Array,
     capacity: int,
-    items: tuple[int, int],
+    sides: int,
 ) -> Contents:
     """What each cell holds of its own: pixels that enter the component at its level."""
-    ones = jnp.ones((1, *cell.shape), jnp.int32)
-    weights = jnp.concatenate([ones, truth_masks.astype(jnp.int32)])
-    weights = weights.reshape(weights.shape[0], -1)
-    counts = jnp.zeros((weights.shape[0], capacity), jnp.int32)
-    counts = counts.at[:, cell.reshape(-1)].add(weights, mode="drop")
+    width = table.shape[1]
+    table = table.reshape(-1)
 
-    def raised(extents, landmarks, size, *values):
-        position = packed.select(landmarks, size)
-        valid = jnp.arange(size, dtype=jnp.int32) < landmarks.count
-        position = jnp.where(valid, position, 0)
-        basin = graph.basin[basins.segment_at(ground, position)]
-        at = table[basin, basins.level_at(ground, position)]
-        at = jnp.where(valid, at, capacity)
-        return [
-            extent.at[at].max(value(position), mode="drop")
-            for extent, value in zip(extents, values, strict=True)
-        ]
+    segment = packed.rank_of_pixels(ground.starts, ground.level.shape[1]) - 1
+    row = packed.take(graph.basin * width, jnp.maximum(segment, 0).reshape(-1))
+    cell = packed.take(table, row + ground.level.reshape(-1))
+    cell = jnp.where(ground.level.reshape(-1) > 0, cell, capacity)
 
-    nothing = jnp.full(capacity, _NOTHING, jnp.int32)
-    width = ground.starts.words.shape[1] * packed.WORD
-    vertical = raised(
-        [nothing, nothing], ground.peaks, items[0], lambda p: -p, lambda p: p
+    nothing = jnp.zeros(capacity, jnp.int32)
+    area = nothing.at[cell].add(1, mode="drop")
+    inside = jax.vmap(lambda mask: nothing.at[cell].add(mask, mode="drop"))(
+        truth_masks.astype(jnp.int32).reshape(truth_masks.shape[0], -1)
     )
+    counts = jnp.concatenate([area[None], inside])
+
+    def raised(position, marks, *values):
+        valid = jnp.arange(position.shape[0], dtype=jnp.int32) < marks.count
+        position = jnp.where(valid, position, 0)
+        segment = jnp.maximum(basins.segment_at(ground, position), 0)
+        row = packed.take(graph.basin, segment) * width
+        at = packed.take(table, row + basins.level_at(ground, position))
+        at = jnp.where(valid, at, capacity)
+        nothing = jnp.full(capacity, _NOTHING, jnp.int32)
+        return [nothing.at[at].max(value(position), mode="drop") for value in values]
+
+    columns = ground.starts.words.shape[1] * packed.WORD
+    vertical = raised(graph.summit, ground.peaks, lambda p: -p, lambda p: p)
     horizontal = raised(
-        [nothing, nothing],
+        packed.select(ground.sides, sides),
         ground.sides,
-        items[1],
-        lambda p: -(p % width),
-        lambda p: p % width,
+        lambda p: -(p % columns),
+        lambda p: p % columns,
     )
     return Contents(counts, jnp.stack([*vertical, *horizontal]))
 
 
 def accumulate(
-    tree: merging.Tree, where: Layout, own: Contents, levels: int
+    tree: merging.Tree, where: Layout, own: Contents
 ) -> tuple[Contents, Array]:
     """What every component holds, and the level of every cell (0: there is no cell)."""
     capacity = own.counts.shape[1]
-    cell = jnp.arange(capacity, dtype=jnp.int32)
-    node = packed.last_at_most(where.offset, cell)
-    begin = where.offset[node]
-    level = jnp.where(cell < where.total, tree.peak[node] - (cell - begin), 0)
+    number = tree.peak.shape[0]
+    cell = into_rows(jnp.arange(capacity, dtype=jnp.int32))
+    nodes = jnp.arange(number, dtype=jnp.int32)
+    begin = _stored(where.offset, capacity)
+    begin = jnp.where(tree.peak > tree.death, begin, capacity)
+    node = jnp.zeros(capacity, jnp.int32).at[begin].max(nodes, mode="drop")
+    node = running(Contents(node[:0], node[None]), cell).extents[0]
+    place = cell - packed.take(where.offset, node)
+    valid = cell < where.total
+    level = jnp.where(valid, packed.take(tree.peak, node) - place, 0)
 
     # What a node holds when it is absorbed enters its parent at that level.
-    number = tree.peak.shape[0]
-    in_node = jnp.where(cell < where.total, node, number)
-    whole = with_descendants(by_node(own, in_node, number), tree)
+    whole = with_descendants(by_node(own, jnp.where(valid, node, number), number), tree)
     entry = where.offset[tree.parent] + tree.peak[tree.parent] - tree.death
-    entry = jnp.where(tree.death > 0, entry, capacity)
+    entry = jnp.where(tree.death > 0, _stored(entry, capacity), capacity)
     entered = Contents(
         own.counts.at[:, entry].add(whole.counts, mode="drop"),
         own.extents.at[:, entry].max(whole.extents, mode="drop"),
     )
-    return running(entered, cell - begin, levels), level
+    return running(entered, place), level
 
 
 def by_node(contents: Contents, node: Array, number: int) -> Contents:
@@ -193,24 +208,69 @@ def with_descendants(own: Contents, tree: merging.Tree) -> Contents:
     return jax.lax.while_loop(lambda state: state[2], double, start)[0]
 
 
-def running(own: Contents, place: Array, levels: int) -> Contents:
-    """Running sums and maxima over the cells of each node; `place` counts them."""
-    rounds = levels.bit_length()
-    room = ((0, 0), (1 << (rounds - 1), 0))
+def running(own: Contents, place: Array) -> Contents:
+    """Running sums and maxima over the cells of each node, in the order of storage.
+
+    `place` numbers the cells of a node from 0.
+    """
+    blocks = place.shape[0] // _ROWS
+    place = place.reshape(_ROWS, blocks)
+    rows = jax.tree.map(
+        lambda x: x.reshape(x.shape[0], _ROWS, blocks).swapaxes(0, 1), own
+    )  # [_ROWS, quantities, blocks]
+
+    def down(held, row):
+        new, first = row
+        held = _where(first[None], new, _joined(held, new))
+        return held, held
+
+    # From the data, as shard_map asks of a loop's state.
+    nothing = Contents(0 * rows.counts[0], 0 * rows.extents[0] + _NOTHING)
+    last, within = jax.lax.scan(down, nothing, (rows, place == 0))
+
+    # What the blocks before bring to a node that began in one of them.
+    before = _doubling(last, place[-1] // _ROWS)
+    before = Contents(
+        jnp.pad(before.counts, ((0, 0), (1, 0)))[:, :-1],
+        jnp.pad(before.extents, ((0, 0), (1, 0)))[:, :-1],
+    )
+    row = jnp.arange(_ROWS, dtype=jnp.int32)[:, None]
+    goes_on = (place > row)[:, None, :]
+    before = jax.tree.map(lambda x: x[None], before)
+    held = _where(goes_on, _joined(within, before), within)
+    return jax.tree.map(
+        lambda x: x.swapaxes(0, 1).reshape(x.shape[1], place.size), held
+    )
+
+
+def _doubling(own: Contents, place: Array) -> Contents:
+    """Running sums and maxima, each over the last `place + 1` entries."""
+    size = place.shape[0]
+    rounds = (size - 1).bit_length()
+    if rounds == 0:
+        return own
+    room = 1 << (rounds - 1)
 
     def double(i, held):
         step = jnp.int32(1) << i
-        begins = (1 << (rounds - 1)) - step
 
         def shifted(x):
-            return jax.lax.dynamic_slice_in_dim(jnp.pad(x, room), begins, x.shape[1], 1)
+            padded = jnp.pad(x, ((0, 0), (room, 0)))
+            return jax.lax.dynamic_slice_in_dim(padded, room - step, size, 1)
 
-        inside = place >= step
-        more = jnp.where(inside, shifted(held.counts), 0)
-        beyond = jnp.where(inside, shifted(held.extents), _NOTHING)
-        return Contents(held.counts + more, jnp.maximum(held.extents, beyond))
+        return _where(
+            (place >= step)[None], _joined(held, jax.tree.map(shifted, held)), held
+        )
 
     return jax.lax.fori_loop(0, rounds, double, own)
+
+
+def _joined(a: Contents, b: Contents) -> Contents:
+    return Contents(a.counts + b.counts, jnp.maximum(a.extents, b.extents))
+
+
+def _where(condition: Array, a: Contents, b: Contents) -> Contents:
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
 def best(
@@ -225,8 +285,8 @@ def best(
         start = jnp.full(levels + 1, _NOTHING, jnp.int32)
         return start.at[level].max(jnp.where(candidates, values, _NOTHING))
 
-    largest = valid & (area == most(area, valid)[level])
-    chosen = largest & (first == most(first, largest)[level])
+    largest = valid & (area == packed.take(most(area, valid), level))
+    chosen = largest & (first == packed.take(most(first, largest), level))
     winner = most(cell, chosen)
     there = winner >= 0
 

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxcam._types import Array
+from jaxcam.ops import packed
 
 _CELLS_PER_THRESHOLD = 4
 
@@ -62,9 +63,10 @@ def level_of(values: Array, levels: Levels, *, strict: bool) -> Array:
 
     def look_up(values):
         cell = _cell(values, levels.low, levels.scale, levels.before.shape[0])
-        inside = levels.inside.at[cell].get(mode="promise_in_bounds")
-        before = levels.before.at[cell].get(mode="promise_in_bounds")
-        return before + (values > inside if strict else values >= inside)
+        inside = packed.take(levels.inside, cell)
+        before = packed.take(levels.before, cell)
+        reached = values > inside if strict else values >= inside
+        return before + reached.astype(jnp.int32)
 
     def search(values):
         side = "left" if strict else "right"

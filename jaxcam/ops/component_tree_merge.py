@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxcam._types import Array
 from jaxcam.ops import component_tree_basins as basins
+from jaxcam.ops import packed
 
 
 class Tree(NamedTuple):
@@ -43,12 +44,13 @@ def merge(graph: basins.Graph) -> Tree:
 
     def absorb(state):
         component, parent, death, _ = state
-        a, b = component[left], component[right]
+        a, b = packed.take(component, left), packed.take(component, right)
         level = jnp.where(a != b, graph.saddle, 0)
         highest = jnp.zeros_like(death).at[a].max(level).at[b].max(level)
         beyond = jnp.full_like(parent, -1)
-        beyond = beyond.at[a].max(jnp.where(level == highest[a], b, -1))
-        beyond = beyond.at[b].max(jnp.where(level == highest[b], a, -1))
+        for one, other in ((a, b), (b, a)):
+            best = level == packed.take(highest, one)
+            beyond = beyond.at[one].max(jnp.where(best, other, -1))
         absorbed = (highest > 0) & (beyond > own)
         component = jnp.where(absorbed, beyond, component)
         return (
@@ -70,8 +72,8 @@ def _living(parent: Array, death: Array) -> Array:
 
     def climb(state):
         parent, _ = state
-        gone = (death > 0) & (death[parent] >= death)
-        return jnp.where(gone, parent[parent], parent), jnp.any(gone)
+        gone = (death > 0) & (packed.take(death, parent) >= death)
+        return jnp.where(gone, packed.take(parent, parent), parent), jnp.any(gone)
 
     start = parent, parent[0] >= 0
     return jax.lax.while_loop(lambda state: state[1], climb, start)[0]

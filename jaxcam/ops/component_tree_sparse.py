@@ -27,25 +27,26 @@ def best(
 ) -> cells.Best:
     """The largest component at each level, and the best box IoU of any."""
     node, level, own = _elements(ground, graph, tree, truth_masks)
-    own_place = jnp.arange(node.shape[0], dtype=jnp.int32)
-    node, descending, order = jax.lax.sort((node, -level, own_place), num_keys=2)
+    number = tree.peak.shape[0]
+    index = jnp.arange(node.shape[0], dtype=jnp.int32)
+    node, descending, order = jax.lax.sort((node, -level, index), num_keys=2)
     level = -descending
-    own = cells.Contents(own.counts[:, order], own.extents[:, order])
-
     begins = jnp.concatenate([jnp.ones(1, jnp.bool_), node[1:] != node[:-1]])
-    begin = jax.lax.cummax(jnp.where(begins, own_place, 0))
-    held = cells.running(own, own_place - begin, node.shape[0])
+    place = index - jax.lax.cummax(jnp.where(begins, index, 0))
 
     # Right from the element's level down to the next one's, or to the node's death.
-    number = tree.peak.shape[0]
     death = tree.death[jnp.minimum(node, number - 1)]
     until = jnp.where(jnp.roll(begins, -1), death, jnp.roll(level, -1))
     until = jnp.where(node < number, until, level)
 
+    order, place, level, until = map(cells.into_rows, (order, place, level, until))
+    own = cells.Contents(own.counts[:, order], own.extents[:, order])
+    held = cells.running(own, place)
+
     # Numbered by (area, first pixel), the largest number is the best component.
     area, first = held.counts[0], held.extents[0]
-    *_, ranked = jax.lax.sort((area, first, own_place), num_keys=2)
-    rank = jnp.zeros_like(ranked).at[ranked].set(own_place)
+    *_, ranked = jax.lax.sort((area, first, index), num_keys=2)
+    rank = jnp.zeros_like(ranked).at[ranked].set(index)
     winner = _most_over_ranges(rank, until, level, levels, jnp.int32(-1))
     at = ranked[jnp.maximum(winner, 0)]
 
@@ -79,24 +80,33 @@ def _elements(
     height, width = ground.level.shape
     level = ground.level.reshape(-1)
     segment = packed.rank_of_pixels(ground.starts, width).reshape(-1) - 1
-    basin = graph.basin[jnp.maximum(segment, 0)]
+    basin = packed.take(graph.basin, jnp.maximum(segment, 0))
     node = jnp.where(level > 0, _living_at(tree, basin, level), number)
 
     column = jnp.tile(jnp.arange(width, dtype=jnp.int32), height)
     row = jnp.repeat(jnp.arange(height, dtype=jnp.int32), width)
     position = row * (ground.starts.words.shape[1] * packed.WORD) + column
     ones = jnp.ones((1, level.shape[0]), jnp.int32)
-    masks = truth_masks.astype(jnp.int32).reshape(-1, level.shape[0])
+    masks = truth_masks.astype(jnp.int32)
+    masks = masks.reshape(masks.shape[0], level.shape[0])
     pixels = cells.Contents(
         jnp.concatenate([ones, masks]),
         jnp.stack([-position, position, -column, column]),
     )
     whole = cells.with_descendants(cells.by_node(pixels, node, number), tree)
     enters = jnp.where(tree.death > 0, tree.parent, number)
-    return (
+    elements = (
         jnp.concatenate([node, enters]),
         jnp.concatenate([level, tree.death]),
         jax.tree.map(lambda a, b: jnp.concatenate([a, b], axis=1), pixels, whole),
+    )
+    # What fills the last block belongs to no node.
+    size = elements[0].shape[0]
+    missing = cells.capacity_for(size) - size
+    return (
+        jnp.pad(elements[0], (0, missing), constant_values=number),
+        jnp.pad(elements[1], (0, missing)),
+        jax.tree.map(lambda x: jnp.pad(x, ((0, 0), (0, missing))), elements[2]),
     )
 
 
@@ -105,9 +115,8 @@ def _living_at(tree: merging.Tree, node: Array, level: Array) -> Array:
 
     def climb(state):
         node, _ = state
-        gone = tree.death[node] >= level
-        gone &= level > 0
-        return jnp.where(gone, tree.parent[node], node), jnp.any(gone)
+        gone = (level > 0) & (packed.take(tree.death, node) >= level)
+        return jnp.where(gone, packed.take(tree.parent, node), node), jnp.any(gone)
 
     start = node, node[0] >= 0
     return jax.lax.while_loop(lambda state: state[1], climb, start)[0]

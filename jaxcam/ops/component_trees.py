@@ -17,8 +17,13 @@ from jaxcam.ops import component_tree_merge as merging
 from jaxcam.ops import component_tree_sparse as sparse
 from jaxcam.ops import packed
 
-# A table of basins x levels larger than this is not made.
+# Maps with more basins than this, or with a larger table of basins x levels, are
+# solved by sorting.
+_MOST_BASINS = 512
 _LARGEST_TABLE = 1 << 20
+
+# Basins live at a share of the levels; that many cells are tried before all.
+_FEW_CELLS = 4
 
 
 class ComponentTree(NamedTuple):
@@ -144,8 +149,8 @@ def _capacities(shape: tuple[int, int], levels: int) -> tuple[tuple[int, ...], .
     """
     height, width = shape
     worst = (height * -(-width // 2),) * 2 + (height * width,) * 2
-    smooth = (6 * height, 64, 128, 4 * height)
-    rough = (20 * height, 512, 1024, 16 * height)
+    smooth = (6 * height, 64, 128, 6 * height)
+    rough = (20 * height, _MOST_BASINS, 1024, 16 * height)
     capacities = [
         tuple(min(x, most) for x, most in zip(sizes, worst, strict=True))
         for sizes in (smooth, rough)
@@ -158,16 +163,18 @@ def _solve(connectivity, levels, sizes, ground, masks, boxes):
     """The best components at each level of a map whose landmarks fit `sizes`."""
     graph = basins.graph(ground, sizes[:3], connectivity)
     tree = merging.merge(graph)
-    if sizes[1] * (levels + 1) > _LARGEST_TABLE or sizes[1] > 512:
+    if sizes[1] > _MOST_BASINS or sizes[1] * (levels + 1) > _LARGEST_TABLE:
         return sparse.best(ground, graph, tree, levels, masks, boxes)
 
     places = cells.layout(tree)
-    most = sizes[1] * levels
-    few = max(sizes[1] // 8, 4) * levels
+    few, most = (
+        cells.capacity_for(number * levels)
+        for number in (max(sizes[1] // _FEW_CELLS, 1), sizes[1])
+    )
     return _batching.with_capacity(
         places.total,
         (few, most) if few < most else (most,),
-        functools.partial(_solve_cells, levels, sizes),
+        functools.partial(_solve_cells, levels, sizes[3]),
         ground,
         graph,
         tree,
@@ -177,11 +184,10 @@ def _solve(connectivity, levels, sizes, ground, masks, boxes):
     )
 
 
-def _solve_cells(levels, sizes, capacity, ground, graph, tree, places, masks, boxes):
-    table, cell = cells.cell_of_pixels(ground, graph, tree, places, levels, capacity)
-    items = sizes[0], sizes[3]
-    own = cells.fill(ground, graph, table, cell, masks, capacity, items)
-    held, level = cells.accumulate(tree, places, own, levels)
+def _solve_cells(levels, sides, capacity, ground, graph, tree, places, masks, boxes):
+    table = cells.cell_table(graph, tree, places, levels, capacity)
+    own = cells.own_contents(ground, graph, table, masks, capacity, sides)
+    held, level = cells.accumulate(tree, places, own)
     width = ground.starts.words.shape[1] * packed.WORD
     return cells.best(held, level, levels, width, boxes)
 

@@ -172,9 +172,9 @@ def _components(connectivity, capacity, words, begin):
 def _label(connectivity, capacity, words, begin, mask):
     found, root, _ = _components(connectivity, capacity, words, begin)
     is_root = found.valid & (root == jnp.arange(capacity, dtype=jnp.int32))
-    label = jnp.cumsum(is_root, dtype=jnp.int32)[root]
+    label = packed.take(jnp.cumsum(is_root, dtype=jnp.int32), root)
     run = packed.rank_of_pixels(begin, mask.shape[1]) - 1
-    return jnp.where(mask, label[jnp.maximum(run, 0)], 0)
+    return jnp.where(mask, packed.take(label, jnp.maximum(run, 0)), 0)
 
 
 def _largest(connectivity, capacity, words, begin, mask):

@@ -74,7 +74,7 @@ def pack_many(masks: tuple[Array, ...]) -> Array:
 
 def unpack(words: Array, width: int) -> Array:
     """uint32[H, K] as bool[H, width]."""
-    bits = (words[:, :, None] >> jnp.arange(WORD, dtype=jnp.uint32)) & 1
+    bits = (words[:, :, None] >> jnp.arange(WORD, dtype=jnp.uint32)[None, None]) & 1
     return bits.astype(jnp.bool_).reshape(words.shape[0], -1)[:, :width]
 
 
@@ -87,6 +87,11 @@ def marks(words: Array) -> Marks:
     return Marks(words, before, rows[-1])
 
 
+def take(x: Array, index: Array) -> Array:
+    """`x[index]` for indices known to lie within a one-dimensional `x`."""
+    return x.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
+
+
 def bit(position: Array) -> Array:
     """uint32 with the bit of `position` within its word."""
     return jnp.uint32(1) << (position % WORD).astype(jnp.uint32)
@@ -94,36 +99,40 @@ def bit(position: Array) -> Array:
 
 def is_set(words: Array, position: Array) -> Array:
     """Whether the pixel at `position` is set; positions must lie in the image."""
-    return (words.reshape(-1)[position // WORD] & bit(position)) != 0
+    return (take(words.reshape(-1), position // WORD) & bit(position)) != 0
 
 
 def rank(m: Marks, position: Array) -> Array:
     """Number of marks at positions up to and including `position`."""
     word = position // WORD
     up_to = bit(position) | (bit(position) - 1)
-    inside = jax.lax.population_count(m.words.reshape(-1)[word] & up_to)
-    return m.before.reshape(-1)[word] + inside.astype(jnp.int32)
+    inside = jax.lax.population_count(take(m.words.reshape(-1), word) & up_to)
+    return take(m.before.reshape(-1), word) + inside.astype(jnp.int32)
 
 
 def rank_of_pixels(m: Marks, width: int) -> Array:
     """`rank` of every pixel, int32[H, width], without a gather."""
     up_to = (jnp.uint32(2) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
-    inside = jax.lax.population_count(m.words[:, :, None] & up_to).astype(jnp.int32)
-    ranks = m.before[:, :, None] + inside
+    inside = jax.lax.population_count(m.words[:, :, None] & up_to[None, None])
+    ranks = m.before[:, :, None] + inside.astype(jnp.int32)
     return ranks.reshape(ranks.shape[0], -1)[:, :width]
 
 
 def select(m: Marks, capacity: int) -> Array:
     """Positions of the marks in raster order, int32[capacity].
 
-    Finds each by a binary search in the running count: no scatter, no sort. Entries
-    from `m.count` on hold the int32 maximum.
+    Entries from `m.count` on hold the int32 maximum.
     """
     before, words = m.before.reshape(-1), m.words.reshape(-1)
+    # Each word is entered at its first mark, and spreads over its at most 32 marks.
+    first = jnp.where(words != 0, before, capacity)
+    numbers = jnp.arange(words.shape[0], dtype=jnp.int32)
+    word = jnp.zeros(capacity, jnp.int32).at[first].max(numbers, mode="drop")
+    word = _spread(word, WORD)
+
     k = jnp.arange(capacity, dtype=jnp.int32)
-    word = last_at_most(before, k)
-    left = k - before[word]
-    value = words[word]
+    left = k - take(before, word)
+    value = take(words, word)
     inside = jnp.zeros_like(k)
     for width in (16, 8, 4, 2, 1):
         window = (value >> inside.astype(jnp.uint32)) & jnp.uint32((1 << width) - 1)
@@ -134,17 +143,12 @@ def select(m: Marks, capacity: int) -> Array:
     return jnp.where(k < m.count, word * WORD + inside, _INT32_MAX)
 
 
-def last_at_most(ascending: Array, values: Array) -> Array:
-    """Last index whose entry is <= the value; 0 if none is."""
-    size = ascending.shape[0]
-    first_step = max(size - 1, 1).bit_length() - 1
+def _spread(x: Array, reach: int) -> Array:
+    """Largest of the `reach` entries that end at each; `reach` is a power of two."""
 
-    def halve(i, index):
-        candidate = index + (jnp.int32(1) << (first_step - i))
-        inside = jnp.minimum(candidate, size - 1)
-        found = (candidate < size) & (ascending[inside] <= values)
-        return jnp.where(found, candidate, index)
+    def double(i, x):
+        padded = jnp.pad(x, (reach // 2, 0))
+        begin = reach // 2 - (jnp.int32(1) << i)
+        return jnp.maximum(x, jax.lax.dynamic_slice_in_dim(padded, begin, x.shape[0]))
 
-    # Starting from the data keeps shard_map's varying axes the same around the loop.
-    start = jnp.zeros_like(values) + 0 * ascending[0]
-    return jax.lax.fori_loop(0, first_step + 1, halve, start)
+    return jax.lax.fori_loop(0, reach.bit_length() - 1, double, x)

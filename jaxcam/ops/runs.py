@@ -76,10 +76,11 @@ def touching(
     left = origin + jnp.maximum(left - reach, 0)
     right = origin + jnp.minimum(right + reach, width - 1)
     # The run that covers `left`, else the next to begin after it.
-    candidate = packed.rank(begin, left) - packed.is_set(words, left)
+    covered = packed.is_set(words, left).astype(jnp.int32)
+    candidate = packed.rank(begin, left) - covered
     capacity = runs.first.shape[0]
     there = jnp.minimum(candidate, capacity - 1)
-    touches = inside & (candidate < capacity) & (runs.first[there] <= right)
+    touches = inside & (candidate < capacity) & (packed.take(runs.first, there) <= right)
     return jnp.where(touches, candidate, jnp.arange(capacity, dtype=jnp.int32))
 
 
@@ -97,12 +98,16 @@ def propagate(up: Array, down: Array) -> tuple[Array, Array]:
 
     def settle(state):
         pointer, rounds, _ = state
-        root = pointer[pointer]
-        below = root[down]
+        root = packed.take(pointer, pointer)
+        below = packed.take(root, down)
         low, high = jnp.minimum(root, below), jnp.maximum(root, below)
-        is_root = root[high] == high
+        target = packed.take(root, high)
         # What does not hook writes its own value, which changes nothing.
-        hooked = root.at[high].min(jnp.where(is_root, low, root[high]))
+        hooked = root.at[high].min(
+            jnp.where(target == high, low, target),
+            mode="promise_in_bounds",
+            wrap_negative_indices=False,
+        )
         return hooked, rounds + 1, jnp.any(hooked != pointer)
 
     moving = up[0] >= 0  # True; from the data, as shard_map asks of a loop's state.
@@ -123,5 +128,5 @@ def flood(words: Array, begin: packed.Marks, runs: Runs, chosen: Array) -> Array
     seeds = seeds.reshape(words.shape)
     goes_on = words & ~begin.words & 1
     open_run = jnp.maximum(begin.before - 1, 0)
-    goes_on = jnp.where(chosen[open_run], goes_on, jnp.uint32(0))
+    goes_on = jnp.where(packed.take(chosen, open_run), goes_on, jnp.uint32(0))
     return (words ^ (words + (seeds | goes_on))) & words
