@@ -89,8 +89,8 @@ def is_vector_type(kind: Any) -> bool:
 class RunColumns(Mapping[str, np.ndarray]):
     """Columns of finished shards, read from the disk when they are first asked for.
 
-    Numbers and text are read once and kept; vectors and maps, which may be larger than
-    the memory, are read anew each time.
+    Numbers and text are read once and kept. Of vectors and maps, which together may be
+    larger than the memory, only the column read last is kept.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -102,6 +102,7 @@ class RunColumns(Mapping[str, np.ndarray]):
             for field in pq.read_schema(path):
                 self._kinds.setdefault(field.name, field.type)
         self._kept: dict[str, np.ndarray] = {}
+        self._last: dict[str, np.ndarray] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._kinds)
@@ -111,7 +112,10 @@ class RunColumns(Mapping[str, np.ndarray]):
 
     def __getitem__(self, name: str) -> np.ndarray:
         if is_vector_type(self._kinds[name]):
-            return self._read([name])[name]
+            if name not in self._last:
+                self._last = {}  # Frees the memory before the next one is read.
+                self._last = self._read([name])
+            return self._last[name]
         if not self._kept:
             small = [n for n, kind in self._kinds.items() if not is_vector_type(kind)]
             self._kept = self._read(small)

@@ -127,7 +127,12 @@ class Result:
 
     @property
     def n_missing(self) -> int:
-        """Rows of the data set that are not there: the run is not finished."""
+        """Rows of the data set that are not there: the run is not finished.
+
+        0 for a part of a result, which is not meant to be whole.
+        """
+        if isinstance(self.columns, columns.TakenColumns):
+            return 0
         data = self.manifest["scientific"].get("data") or {}
         expected = data.get("rows") if isinstance(data, Mapping) else None
         return 0 if expected is None else max(0, expected - self._n_images)

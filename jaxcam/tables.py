@@ -211,17 +211,19 @@ def _plain(grid: _Grid, metrics: Sequence[str]) -> str:
     return "\n".join(_aligned(rows, {tall, *ruled}))
 
 
-def _aligned(rows: Sequence[Sequence[str]], ruled: set[int]) -> Iterator[str]:
-    """Lines of columns, the first to the left; a rule above the rows named."""
+def _aligned(
+    rows: Sequence[Sequence[str]], ruled: set[int], *, left: int = 1
+) -> Iterator[str]:
+    """Lines of columns, the first ones to the left; a rule above the rows named."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):
         if number in ruled:
             yield "-" * (sum(widths) + GAP * (len(widths) - 1))
-        first, *others = (
-            c.ljust(w) if column == 0 else c.rjust(w)
-            for column, (c, w) in enumerate(zip(row, widths, strict=True))
+        placed = (
+            text.ljust(width) if column < left else text.rjust(width)
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
         )
-        yield (" " * GAP).join([first, *others]).rstrip()
+        yield (" " * GAP).join(placed).rstrip()
 
 
 def _packed(grid: _Grid, width: int) -> list[list[str]]:
@@ -419,7 +421,7 @@ def comparison(records: Records, *, width: int = WIDTH) -> str:
                 ]
             )
         title = f"{metric} {ARROWS[some[0]['direction']]}".strip()
-        blocks.append("\n".join([title, *_aligned(rows, {1})]))
+        blocks.append("\n".join([title, *_aligned(rows, {1}, left=2)]))
     return "\n\n".join(blocks)
 
 
@@ -436,7 +438,7 @@ def agreement(records: Records, *, width: int = WIDTH) -> str:
     rows += [
         [_cut(r["a"], label), _cut(r["b"], label), cell(r), str(r["n"])] for r in order
     ]
-    return "\n".join(_aligned(rows, {1}))
+    return "\n".join(_aligned(rows, {1}, left=2))
 
 
 def _cut(text: str, width: int) -> str:

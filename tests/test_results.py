@@ -346,6 +346,7 @@ def test_several_directories_are_one_run(tmp_path):
     assert joined.summary() == results.load_run(whole, specs=SPECS).summary()
     part = results.load_run(one, specs=SPECS)
     assert part.n_missing == 2
+    assert part.split("target_name")["dog"].n_missing == 0
     assert len(part) == 12
     with pytest.raises(ValueError, match="two of the runs: 0, 2"):
         results.load_run([one, whole])
@@ -379,9 +380,12 @@ def test_vectors_stay_on_the_disk(tmp_path, monkeypatch):
         return original(self, names)
 
     monkeypatch.setattr(columns.RunColumns, "_read", watched)
-    results.load_run(tmp_path, specs=SPECS).summary(metrics=["score", "error"])
+    result = results.load_run(tmp_path, specs=SPECS)
+    result.summary(metrics=["score", "error"])
     assert len(read) == 1
     assert not {"best", "curve", "saliency"} & set(read[0])
+    result.summary(resamples=10)
+    assert read[1:] == [("best",), ("best[sigma=0.9]",)]
 
 
 def test_pandas_frame_holds_rows_and_vectors():
