@@ -2,8 +2,9 @@
 
 Every image has a textured background, one object of eight classes (two of different
 classes in the split `two_objects`) whose place is uniform among those where it fits,
-and distractors too small and too thin to be an object. Sizes, angles and colours are
-drawn alike for every class and for the distractors: only the outline tells the class.
+and distractors too small and too thin to be an object. Objects are tilted a little
+either way; sizes, tilts and colours are drawn alike for every class, colours alike for
+the distractors too: only the outline tells the class.
 Image `i` of a split depends on the seed, the size and `i` alone.
 """
 
@@ -24,11 +25,14 @@ VERSION = 1
 """Of the way images are drawn: part of the fingerprint, raised with every change."""
 
 SIZE, SMALLEST = 64, 16
+MOST_TILT = 0.4
+"""In radians, either way."""
+
 LENGTHS = {"train": 20_000, "test": 256, "two_objects": 256}
 
 _SPLIT_SEEDS = {"train": 0, "test": 1, "two_objects": 2}
 _STAR_INNER = 0.42
-_LEAST_CONTRAST = 80.0
+_LEAST_CONTRAST = 100.0
 
 
 def _disc(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -135,7 +139,7 @@ def _classes(rng: np.random.Generator, split: Split) -> np.ndarray:
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     """float[size, size, 3]: smooth colour noise with stripes."""
-    coarse = rng.uniform(40, 215, (5, 5, 3))
+    coarse = rng.uniform(70, 185, (5, 5, 3))
     at = np.linspace(0, 4, size)
     low = np.minimum(at.astype(int), 3)
     part = at - low
@@ -145,7 +149,7 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     y, x = _grid(size)
     angle, waves = rng.uniform(0, np.pi), rng.uniform(3, 12)
     phase = 2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) / size
-    return smooth + rng.uniform(0, 20) * np.sin(phase)[..., None]
+    return smooth + rng.uniform(0, 15) * np.sin(phase)[..., None]
 
 
 @functools.lru_cache(maxsize=4)
@@ -166,10 +170,10 @@ def _place(
 
 
 def _object(rng: np.random.Generator, name: str, size: int, objects: int) -> np.ndarray:
-    largest = 0.34 if objects == 1 else 0.24
-    radius = rng.uniform(0.15, largest) * size
+    largest = 0.36 if objects == 1 else 0.25
+    radius = rng.uniform(0.17, largest) * size
     centre = rng.uniform(radius, size - radius, 2)
-    angle = rng.uniform(0, 2 * np.pi)
+    angle = rng.uniform(-MOST_TILT, MOST_TILT)
     y, x = _grid(size)
     dy, dx = (y - centre[0]) / radius, (x - centre[1]) / radius
     u = np.cos(angle) * dx + np.sin(angle) * dy

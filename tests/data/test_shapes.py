@@ -67,8 +67,8 @@ def test_every_class_occurs_and_objects_are_whole(drawn):
         assert pieces == 1
         assert holes == (1 if shapes.CLASSES[label] == "ring" else 0)
     shares = masks.mean(axis=(1, 2))
-    assert shares.min() > 0.005
-    assert shares.max() < 0.3
+    assert 0.02 < shares.min() < 0.04
+    assert 0.2 < shares.max() < 0.3
 
 
 def test_places_are_uniform(drawn):
