@@ -63,9 +63,7 @@ def convert(
         if path not in wanted:
             raise ValueError(_no_place(key, network))
         if path in placed:
-            raise ValueError(
-                f"Two keys of the weights, {key!r} the second, set {path}."
-            )
+            raise ValueError(f"{key!r} is the second key of the weights for {path}.")
         value = _in_layout(array, layout, tuple(wanted[path].shape))
         if value.shape != tuple(wanted[path].shape):
             raise ValueError(
