@@ -227,9 +227,7 @@ class _Run:
                 images = self.images_of(shard)
                 parts = list(self.tables(images.start, images.stop, advance))
                 storage.write_shard(out, shard, rows.concatenate(parts))
-        result = results.load_run(out)
-        storage.write_json(out / storage.SUMMARY, result.summary())
-        return result
+        return results.finish_run(out)
 
     def images_of(self, shard: int) -> range:
         start = shard * self.shard_size

@@ -98,7 +98,7 @@ def explain(
       TypeError: The images are neither bytes nor floating point.
       ValueError: An unknown method, layer or option; shapes or classes out of range.
 
-    >>> model = jaxcam.models.load("shapes")
+    >>> model = jaxcam.models.load("shapes_net")
     >>> image = np.zeros((1, 64, 64, 3), np.uint8)
     >>> jaxcam.explain(model, image).shape
     (1, 64, 64)

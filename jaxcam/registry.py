@@ -37,10 +37,9 @@ def all_metrics() -> Mapping[str, _spec.MetricSpec]:
     return _specs(metrics, "SPECS")
 
 
-@functools.cache
 def all_methods() -> Mapping[str, _spec.MethodSpec]:
     """Every explanation method by name, floors included."""
-    return _specs(methods, "SPECS")
+    return methods.table()
 
 
 @functools.cache

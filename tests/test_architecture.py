@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "jaxcam"
 # other. Modules that stand alone on a floor may build on those named before them.
 FLOORS = {
     "_types": 0,
+    "_batching": 0,
     "_checks": 0,
     "_numerics": 0,
     "_order": 0,
