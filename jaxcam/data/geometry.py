@@ -49,7 +49,7 @@ def frame(
     if geometry == "squash":
         return Frame((0, 0, height, width), size)
     scale = min(height / size[0], width / size[1]) * crop_fraction
-    rows, columns = size[0] * scale, size[1] * scale
+    rows, columns = min(size[0] * scale, height), min(size[1] * scale, width)
     y0, x0 = (height - rows) / 2, (width - columns) / 2
     return Frame((y0, x0, y0 + rows, x0 + columns), size)
 

@@ -38,6 +38,19 @@ def test_frames_worked_by_hand(kind, fraction, expected):
     assert (made.window, made.size) == expected
 
 
+def test_no_rounding_puts_a_crop_outside_the_image():
+    """299 * (607 / 299) is a little more than 607; Pillow refuses such a window."""
+    for height in range(1, 700, 3):
+        for width, side in ((641, 299), (607, 224), (333, 49), (7, 32)):
+            made = geometry.frame((height, width), (side, side), "crop")
+            y0, x0, y1, x1 = made.window
+            assert 0 <= y0 < y1 <= height
+            assert 0 <= x0 < x1 <= width
+    frame = geometry.frame((607, 641), (299, 299), "crop")
+    image = np.zeros((607, 641, 3), np.uint8)
+    assert geometry.resize_image(image, frame).shape == (299, 299, 3)
+
+
 def test_crop_to_a_grid_that_is_not_square():
     made = geometry.frame((60, 100), (10, 40), "crop")
     assert made.window == (60 / 2 - 12.5, 0, 60 / 2 + 12.5, 100)  # 100 x 25: aspect 4.
