@@ -45,7 +45,7 @@ from jaxcam.metrics.overlap import (
     precision,
     recall,
 )
-from jaxcam.metrics.pixel_average_precision import (
+from jaxcam.metrics.pixel_precision import (
     pixel_average_precision,
 )
 

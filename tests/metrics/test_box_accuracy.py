@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import cv2
@@ -57,9 +58,8 @@ def case(request):
 
 OPTIONS = [
     {},
-    {"connectivity": 4},
-    {"strict": True},
     {"normalization": "minmax"},
+    pytest.param({"connectivity": 4, "strict": True}, marks=pytest.mark.slow),
 ]
 
 
@@ -101,10 +101,9 @@ def test_values_worked_by_hand(per_image):
     truth = jnp.array([[2.0, 2.0, 3.0, 4.0], [0.0, 0.0, 1.0, 2.0]])
     # 0, .25, .5, .75 of the maximum: all, three pixels, two, two (and the corner).
     both, first = jnp.array([True, True]), jnp.array([True, False])
-    curve = per_image(
-        box_accuracy.box_accuracy_curve, s, truth, both, **{"frame": s > -1}
-    )
-    np.testing.assert_allclose(curve[::250], [2 / 12, 2 / 3, 1, 1], rtol=1e-6)
+    fn = functools.partial(box_accuracy.box_accuracy_curve, thresholds=4)
+    curve = per_image(fn, s, truth, both, frame=s > -1)
+    np.testing.assert_allclose(curve, [2 / 12, 2 / 3, 1, 1], rtol=1e-6)
     curve = box_accuracy.box_accuracy_curve(s, truth, first, thresholds=4)
     np.testing.assert_allclose(curve, [2 / 12, 0, 0, 0], rtol=1e-6)
     every = box_accuracy.max_box_accuracy_v2(s, truth, first, thresholds=4)
