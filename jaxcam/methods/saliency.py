@@ -356,7 +356,7 @@ def _check_cam(model: Any, layer: str) -> None:
     """Tries `cam`'s condition on random activations, with the head alone."""
     x = _one_image(model)
     shape = _layer_shapes(model, (layer,))[layer].shape
-    activation = jax.random.uniform(jax.random.key(0), shape)
+    activation = jax.random.normal(jax.random.key(0), shape)
 
     @jax.jit
     def head_gradient(params, activation):

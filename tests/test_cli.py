@@ -1,0 +1,122 @@
+"""The command line as a user types it."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from jaxcam import cli
+
+
+def test_help_answers_at_once_and_teaches():
+    def seconds():
+        start = time.perf_counter()
+        run = subprocess.run(
+            [sys.executable, "-m", "jaxcam", "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "evaluate" in run.stdout
+        return time.perf_counter() - start
+
+    # What takes long is loading JAX; test_architecture.py holds that it is not loaded.
+    assert min(seconds() for _ in range(2)) < 10
+
+
+@pytest.mark.parametrize("kind", ["metrics", "methods", "models", "data"])
+def test_lists(capsys, kind):
+    assert cli.main(["list", kind]) == 0
+    shown = capsys.readouterr().out
+    known = {
+        "metrics": "energy_pointing_game",
+        "methods": "grad_cam",
+        "models": "squeezenet1_1",
+        "data": "oxford_pets",
+    }
+    assert known[kind] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["evaluate", "--model", "squeeze"], "did you mean"),
+        (["evaluate", "--model", "resnet18"], "weights='random'"),
+        (["evaluate", "--data", "nowhere"], "no folder nowhere"),
+        (["evaluate", "--metrics", "dize"], "did you mean"),
+        (["evaluate", "--methods", "gradcam"], "did you mean"),
+        (["evaluate", "--preset", "papers"], "choose one of"),
+        (["score", "--maps", "nowhere.npz", "--truth", "shapes"], "not there"),
+        (["merge", "nowhere", "--out", "x"], "holds no run"),
+    ],
+)
+def test_an_error_is_one_clear_line_and_exit_code_two(
+    capsys, tmp_path, monkeypatch, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr()
+    assert message in shown.err
+    assert "Traceback" not in shown.err
+
+
+def test_debug_shows_the_traceback():
+    with pytest.raises(ValueError, match="did you mean"):
+        cli.main(["evaluate", "--model", "squeeze", "--debug"])
+
+
+def test_the_version(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("jaxcam ")
+
+
+def test_evaluate_ends_with_a_table_and_goes_on_where_it_stopped(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    command = [
+        "evaluate",
+        "--limit",
+        "6",
+        "--metrics",
+        "energy_pointing_game,pointing_game",
+        "--methods",
+        "cam",
+    ]
+    assert cli.main(command) == 0
+    first = capsys.readouterr()
+    assert "6/6 images" in first.err
+    for word in ("cam", "uniform", "truth", "95 % bootstrap intervals"):
+        assert word in first.out
+    (run,) = (tmp_path / "runs").iterdir()
+    assert cli.main(command) == 0
+    assert str(run.name) in capsys.readouterr().out
+    assert list((tmp_path / "runs").iterdir()) == [run]
+
+
+def test_an_untrained_net_is_stamped(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = "evaluate --model resnet20 --weights random --limit 2 --methods grad_cam"
+    command += " --metrics energy_pointing_game"
+    assert cli.main(command.split()) == 0
+    assert "untrained" in capsys.readouterr().out
+
+
+def test_score_reads_maps_and_counts_what_is_missing(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("maps.npz", **{"test-000000": np.ones((4, 4), np.float32)})
+    command = ["score", "--maps", "maps.npz", "--truth", "shapes:test,n=2"]
+    assert cli.main([*command, "--metrics", "energy_pointing_game"]) == 0
+    assert "no map was given for it" in capsys.readouterr().out
+
+
+def test_the_command_is_installed():
+    name = "jaxcam.exe" if os.name == "nt" else "jaxcam"
+    path = os.path.join(os.path.dirname(sys.executable), name)
+    run = subprocess.run(
+        [path, "--version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith("jaxcam ")

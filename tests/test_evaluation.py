@@ -1,0 +1,276 @@
+"""The evaluation loop: what comes out, and what it must not depend on."""
+
+import json
+
+import flax.nnx as nnx
+import jax
+import numpy as np
+import pytest
+
+from jaxcam import data, evaluation, models, results, storage
+from jaxcam.data import records
+
+METRICS = (
+    "energy_pointing_game",
+    "localization_error[region=box]",
+    "official_localization_error[region=box]",
+    "average_drop",
+    "saliency_metric",
+)
+METHODS = ("cam", "grad_cam[layer=conv]")
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(3, 8, (3, 3), strides=4, rngs=rngs)
+        self.head = nnx.Linear(8, 8, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(jax.nn.relu(self.conv(x)).mean((1, 2)))
+
+
+class RectifiedNet(Net):
+    """The rectifier as a module, so that what pooling reads can be tapped."""
+
+    def __init__(self, rngs):
+        super().__init__(rngs)
+        self.act = Rectifier()
+
+    def __call__(self, x):
+        return self.head(self.act(self.conv(x)).mean((1, 2)))
+
+
+class Rectifier(nnx.Module):
+    def __call__(self, x):
+        return jax.nn.relu(x)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return models.wrap(
+        RectifiedNet(nnx.Rngs(0)), size=32, label_set="shapes", name="net"
+    )
+
+
+def unreadable(record, **changes):
+    def image():
+        raise records.BadRecord("the image cannot be decoded")
+
+    fields = {"image": image} | changes
+    return records.Record(
+        **{
+            name: fields.get(name, getattr(record, name))
+            for name in ("id", "image", "truth", "shape", "candidates")
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    """Nine shapes; the third cannot be read, the fifth has no object."""
+    shapes = data.open_dataset("shapes", length=9)
+    rows = [shapes.records[i] for i in range(9)]
+    rows[2] = unreadable(rows[2])
+    empty = records.Truth(object=np.zeros((64, 64), bool))
+    rows[4] = unreadable(rows[4], image=rows[4].image, truth=lambda: empty)
+    return records.Dataset("nine", rows, label_set="shapes")
+
+
+def run(model, dataset, **options):
+    settings = {"methods": METHODS, "metrics": METRICS, "batch_size": 4} | options
+    return evaluation.evaluate(model, dataset, **settings)
+
+
+@pytest.fixture(scope="module")
+def result(model, dataset):
+    return run(model, dataset)
+
+
+def columns_of(result):
+    return {name: np.asarray(result.columns[name]) for name in result.columns}
+
+
+def same(a, b):
+    a, b = columns_of(a), columns_of(b)
+    assert a.keys() == b.keys()
+    for name, values in a.items():
+        if values.dtype == object:
+            assert [str(v) for v in values] == [str(v) for v in b[name]], name
+        else:
+            np.testing.assert_array_equal(values, b[name], err_msg=name)
+
+
+def test_there_is_a_row_for_every_image_and_method(result):
+    floors = {"uniform", "centre", "random", "sobel", "truth"}
+    assert set(result.methods) == {*METHODS, *floors}
+    assert len(result) == 9 * 7
+    labels = (*METRICS, "saliency_metric_area", "saliency_metric_confidence")
+    assert set(result.metrics) == set(labels)
+
+
+def test_a_row_that_cannot_be_read_is_counted_with_its_reason(result):
+    assert result.reasons() == {"the image cannot be decoded": 1}
+    for record in result.summary():
+        assert record["n_invalid"] == 1
+
+
+def test_a_row_without_an_object_is_undefined_for_what_reads_truth(result):
+    records_of = {(r["metric"], r["method"]): r for r in result.summary()}
+    energy = records_of["energy_pointing_game", "uniform"]
+    assert (energy["n"], energy["n_undefined"]) == (7, 1)
+    drop = records_of["average_drop", "uniform"]
+    assert (drop["n"], drop["n_undefined"]) == (8, 0)
+
+
+def test_floors_and_ceiling_are_what_they_must_be(result):
+    drop = result.values("average_drop", "uniform")
+    assert np.nanmax(np.abs(drop)) < 1e-6
+    truth = result.values("energy_pointing_game", "truth")
+    assert np.nanmin(truth) == 1
+    uniform = result.values("energy_pointing_game", "uniform")
+    skill = result.values("energy_pointing_game.skill", "uniform")
+    np.testing.assert_allclose(skill[~np.isnan(uniform)], 0, atol=1e-7)
+
+
+def test_the_explained_class_is_the_label_or_the_prediction(model, dataset, result):
+    labels = np.array([r.candidates[0] for r in dataset.records])
+    valid = np.asarray(result.columns["valid"])
+    target = np.asarray(result.columns["target"])
+    np.testing.assert_array_equal(target[valid], np.repeat(labels, 7)[valid])
+    predicted = run(model, dataset, targets="predicted", methods=["cam"], floors=False)
+    valid = np.asarray(predicted.columns["valid"])
+    np.testing.assert_array_equal(
+        np.asarray(predicted.columns["target"])[valid],
+        np.asarray(predicted.columns["predicted_class"])[valid],
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 16])
+def test_values_do_not_depend_on_the_batch_size(model, dataset, result, batch_size):
+    again = run(model, dataset, batch_size=batch_size)
+    a, b = columns_of(result), columns_of(again)
+    for name in result.metrics:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-4, atol=1e-5)
+    assert [str(v) for v in a["id"]] == [str(v) for v in b["id"]]
+
+
+def test_shards_and_a_resumed_run_give_the_same_rows(model, dataset, result, tmp_path):
+    whole = run(model, dataset, out=tmp_path / "a", shard_size=4)
+    assert len(storage.finished_shards(tmp_path / "a")) == 3
+    storage.shard_path(tmp_path / "a", 1).unlink()
+    last = storage.shard_path(tmp_path / "a", 2)
+    last.write_bytes(last.read_bytes()[:-100])
+    assert list(storage.finished_shards(tmp_path / "a")) == [0]
+    again = run(model, dataset, out=tmp_path / "a", shard_size=4, batch_size=3)
+    for name in result.metrics:
+        for other in (whole, again):
+            np.testing.assert_allclose(
+                np.asarray(other.columns[name]),
+                np.asarray(result.columns[name]),
+                rtol=1e-4,
+                atol=1e-5,
+            )
+    kept = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert len(kept) == len(again.summary())
+    errors = (tmp_path / "a" / "errors.jsonl").read_text().splitlines()
+    assert "cannot be decoded" in errors[0]
+
+
+def test_a_directory_of_other_settings_is_refused(model, dataset, tmp_path):
+    options = {"methods": ["cam"], "metrics": METRICS[:1], "limit": 2}
+    run(model, dataset, out=tmp_path / "a", **options)
+    with pytest.raises(ValueError, match="border"):
+        run(model, dataset, out=tmp_path / "a", border="foreground", **options)
+
+
+def test_maps_are_kept_and_can_be_scored_again(model, dataset, tmp_path, result):
+    import jaxcam
+
+    run(model, dataset, out=tmp_path / "a")
+    again = jaxcam.score(
+        tmp_path / "a", dataset, metrics=METRICS[:2], method="cam", size=(32, 32)
+    )
+    for name in METRICS[:2]:
+        np.testing.assert_allclose(
+            again.values(name, "cam"), result.values(name, "cam"), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_truth_on_its_own_grid(model, dataset):
+    result = run(model, dataset, geometry="original", metrics=METRICS[:2])
+    assert np.nanmin(result.values("energy_pointing_game", "truth")) == 1
+    squashed = run(model, dataset, metrics=METRICS[:2])
+    a, b = (r.values("energy_pointing_game", "cam") for r in (result, squashed))
+    np.testing.assert_allclose(a, b, atol=0.05)
+    assert not np.array_equal(a, b)
+
+
+def test_what_cannot_be_is_refused(model, dataset):
+    with pytest.raises(ValueError, match="did you mean"):
+        run(model, dataset, metrics=["dize"])
+    with pytest.raises(ValueError, match="has no option"):
+        run(model, dataset, metrics=["dice[gamma=2]"])
+    with pytest.raises(ValueError, match="cam is not defined at layer 'conv'"):
+        run(model, dataset, methods=["cam[layer=conv]"])
+    other = records.Dataset("other", dataset.records, label_set="imagenet")
+    with pytest.raises(ValueError, match="explain the predicted class"):
+        run(model, other, targets="label")
+    with pytest.raises(ValueError, match="has no images"):
+        run(model, records.Dataset("none", []))
+
+
+def test_logits_that_are_not_finite_make_invalid_rows(dataset):
+    net = RectifiedNet(nnx.Rngs(0))
+    net.head.bias[...] = net.head.bias[...] + np.nan
+    broken = models.wrap(net, size=32, check=False)
+    result = run(broken, dataset, methods=["grad_cam"], metrics=METRICS[:1])
+    assert "the model's logits are not finite" in result.reasons()
+    assert not np.asarray(result.columns["valid"]).any()
+
+
+@pytest.mark.slow
+def test_cam_on_real_photographs_agrees_with_an_independent_run(shared_dir):
+    """658 pets squashed to 224, the best class inside of the species' range."""
+    model = models.load(
+        "squeezenet1_1", weights=shared_dir / "weights/squeezenet1_1/squeezenet1_1.npz"
+    )
+    pets = data.open_dataset(shared_dir / "data" / "oxford_pets")
+    expected = {
+        "background": {
+            ("energy_pointing_game", "cam"): 0.519,
+            ("pointing_game", "cam"): 0.922,
+            ("energy_pointing_game", "uniform"): 0.278,
+            ("pointing_game", "centre"): 0.866,
+        },
+        "foreground": {
+            ("energy_pointing_game", "cam"): 0.689,
+            ("pointing_game", "cam"): 0.983,
+            ("energy_pointing_game", "uniform"): 0.405,
+        },
+    }
+    for border, values in expected.items():
+        result = evaluation.evaluate(
+            model,
+            pets,
+            methods=["cam"],
+            metrics=["energy_pointing_game", "pointing_game"],
+            border=border,
+        )
+        found = {(r["metric"], r["method"]): r for r in result.summary()}
+        for key, value in values.items():
+            assert abs(found[key]["estimate"] - value) < 0.02, (border, key)
+        undefined = {
+            r["n_undefined"] for r in found.values() if r["metric"] != "pointing_game"
+        }
+        assert undefined == {1}  # Abyssinian_34 has an empty trimap.
+
+
+def test_results_of_a_run_are_those_in_memory(model, dataset, tmp_path):
+    options = {"methods": ["cam"], "metrics": METRICS[:1]}
+    memory = run(model, dataset, **options)
+    disk = results.load_run(
+        run(model, dataset, out=tmp_path / "a", **options) and tmp_path / "a"
+    )
+    np.testing.assert_array_equal(
+        memory.values(METRICS[0], "cam"), disk.values(METRICS[0], "cam")
+    )

@@ -1,0 +1,106 @@
+"""From requests to columns: regions, options, presets, shared fields."""
+
+import pytest
+
+from jaxcam import plan, registry
+from jaxcam.metrics import presets
+
+
+def names_of(column):
+    return {field.name for root in column.inputs for field in root.walk()}
+
+
+def test_a_region_is_a_mask_unless_said():
+    column = plan.resolve("localization_error")
+    assert column.truth == "mask"
+    assert column.where.name == "where"
+    assert "predicted_mask" in names_of(column)
+    boxed = plan.resolve("localization_error[region=box]")
+    assert boxed.truth == "box"
+    assert boxed.where.name == "frame"
+    assert {"predicted_box_region", "matched_box_region"} <= names_of(boxed)
+
+
+def test_prediction_and_truth_can_be_chosen_apart():
+    column = plan.resolve("localization_error[predicted=box]")
+    assert [field.name for field in column.inputs] == ["predicted_box_region", "mask"]
+    column = plan.resolve("localization_error[truth=box]")
+    assert [f.name for f in column.inputs] == ["predicted_mask", "matched_box_region"]
+
+
+def test_a_map_is_held_against_every_truth_box():
+    column = plan.resolve("energy_pointing_game[region=box]")
+    assert [field.name for field in column.inputs] == ["saliency", "truth_box_region"]
+
+
+def test_options_reach_the_metric_or_the_fields():
+    column = plan.resolve("f_score[beta=2,rule=max_fraction,fraction=0.3]")
+    assert dict(column.options) == {"beta": 2}
+    options = {k: v for f in column.inputs[0].walk() for k, v in f.options}
+    assert options == {"rule": "max_fraction", "fraction": 0.3}
+    assert column.label == "f_score[beta=2,fraction=0.3,rule=max_fraction]"
+
+
+def test_equal_fields_are_shared():
+    one, other = plan.resolve_all(["precision", "recall"])
+    assert one.inputs == other.inputs
+    different = plan.resolve("precision[connectivity=4]")
+    assert different.inputs[0] != one.inputs[0]
+
+
+def test_companions_follow_their_metric():
+    labels = [column.label for column in plan.resolve_all(["saliency_metric"])]
+    assert labels == [
+        "saliency_metric",
+        "saliency_metric_area",
+        "saliency_metric_confidence",
+    ]
+
+
+def test_probes_run_once_whatever_reads_them():
+    columns = plan.resolve_all(["average_drop", "average_increase", "saliency_metric"])
+    fields = [field.name for field in plan.probe_fields(columns)]
+    assert sorted(fields) == ["crop_probability", "masked_probability"]
+
+
+def test_a_preset_fills_in_what_the_request_leaves_open():
+    column = plan.resolve("localization_hit", preset="phang")
+    assert dict(column.options) == {"strict_hit": True}
+    options = {k: v for f in column.inputs[0].walk() for k, v in f.options}
+    assert options == {"rule": "mean", "strict": True, "connectivity": 4}
+    written = plan.resolve("localization_hit[connectivity=8]", preset="phang")
+    options = {k: v for f in written.inputs[0].walk() for k, v in f.options}
+    assert options["connectivity"] == 8
+
+
+def test_seed_code_computes_dice_on_real_values():
+    column = plan.resolve("dice", preset="seed_code")
+    assert column.label == "dice"
+    assert column.spec is registry.metric("soft_f_score")
+
+
+@pytest.mark.parametrize("preset", presets.names())
+@pytest.mark.parametrize("name", sorted(registry.all_metrics()))
+def test_every_metric_resolves_under_every_preset(preset, name):
+    assert plan.resolve(name, preset=preset).label == name
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ("dice[gamma=1]", "has no option 'gamma'; it takes beta"),
+        ("dice[region=circle]", "choose 'box' or 'mask'"),
+        ("entropy", "There is no metric"),
+        ("average_drop[region=box]", "has no option 'region'"),
+    ],
+)
+def test_refusals(request_, message):
+    with pytest.raises(ValueError, match=message):
+        plan.resolve(request_)
+
+
+def test_suites_are_made_of_metrics():
+    for members in plan.SUITES.values():
+        assert plan.resolve_all(members)
+    expanded = plan.expand_suites(["paper", "dice"])
+    assert len(expanded) == len(set(expanded)) == 14

@@ -1,0 +1,108 @@
+"""Scoring maps that exist already."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxcam
+from jaxcam import data, metrics
+
+RNG = np.random.default_rng(0)
+MAPS = RNG.random((5, 7, 9)).astype(np.float32)
+MASKS = np.zeros((5, 21, 27), bool)
+MASKS[:4, 5:15, 6:20] = True
+NAMES = ("energy_pointing_game", "localization_error[region=box]")
+
+
+def test_maps_are_brought_to_the_masks_and_scored_as_the_metric_says():
+    result = jaxcam.score(MAPS, MASKS, metrics=NAMES, batch_size=2)
+    upsampled = jaxcam.ops.resize(jnp.asarray(MAPS[1]), (21, 27))
+    expected = metrics.energy_pointing_game(upsampled, jnp.asarray(MASKS[1]))
+    actual = result.values("energy_pointing_game", "maps")
+    np.testing.assert_allclose(actual[1], expected, rtol=1e-5)
+    assert np.isnan(actual[4])
+    assert set(result.methods) == {"maps", "uniform", "centre", "random", "truth"}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 64])
+def test_the_batch_size_changes_nothing(batch_size):
+    whole = jaxcam.score(MAPS, MASKS, metrics=NAMES, batch_size=5)
+    parts = jaxcam.score(MAPS, MASKS, metrics=NAMES, batch_size=batch_size)
+    for method in whole.methods:
+        for name in NAMES:
+            np.testing.assert_array_equal(
+                whole.values(name, method), parts.values(name, method)
+            )
+
+
+def test_maps_of_many_sizes_by_name(tmp_path):
+    shapes = data.open_dataset("shapes", length=4)
+    maps = {
+        shapes.records[i].id: RNG.random((5 + i, 8)).astype(np.float32)
+        for i in range(3)
+    }
+    maps["surplus"] = MAPS[0]
+    np.savez(tmp_path / "maps.npz", **maps)
+    result = jaxcam.score(tmp_path / "maps.npz", shapes, metrics=NAMES, size=(64, 64))
+    assert result.manifest["operational"]["surplus_maps"] == 1
+    assert result.reasons() == {"no map was given for it": 1}
+    name = shapes.records[1].id
+    (row,) = (i for i in result.rows_of("maps") if result.columns["id"][i] == name)
+    truth = jnp.asarray(shapes.records[1].truth().object)
+    expected = metrics.energy_pointing_game(
+        jaxcam.ops.resize(jnp.asarray(maps[name]), (64, 64)), truth
+    )
+    found = np.asarray(result.columns["energy_pointing_game"])[row]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_directory_is_written(tmp_path):
+    jaxcam.score(MAPS, MASKS, metrics=NAMES, out=tmp_path / "a")
+    again = jaxcam.load_run(tmp_path / "a")
+    assert len(again) == 5 * 5
+
+
+def test_channels_need_a_word():
+    maps = RNG.normal(size=(5, 7, 9, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match="channels="):
+        jaxcam.score(maps, MASKS, metrics=NAMES)
+    summed = jaxcam.score(maps, MASKS, metrics=NAMES, channels="abs_sum")
+    plain = jaxcam.score(np.abs(maps).sum(-1), MASKS, metrics=NAMES)
+    np.testing.assert_allclose(
+        summed.values(NAMES[0], "maps"), plain.values(NAMES[0], "maps"), rtol=1e-6
+    )
+
+
+def test_a_map_that_is_not_finite_is_an_invalid_row():
+    maps = MAPS.copy()
+    maps[2, 0, 0] = np.nan
+    result = jaxcam.score(maps, MASKS, metrics=NAMES)
+    assert result.reasons() == {"the map is not finite": 1}
+
+
+def test_boxes_may_be_given_and_may_be_several():
+    boxes = np.full((5, 2, 4), np.nan, np.float32)
+    boxes[:, 0] = [0, 0, 21, 27]
+    result = jaxcam.score(
+        np.ones((5, 1, 1), np.float32), MASKS, metrics=NAMES[1:], boxes=boxes
+    )
+    np.testing.assert_allclose(result.values(NAMES[1], "maps"), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((MAPS[:3], MASKS), ValueError, "3 maps for 5 rows"),
+        ((MAPS, MASKS.astype(int)), TypeError, "masks == 1"),
+        ((MAPS.astype(int), MASKS), TypeError, "divided by 255"),
+        (("nowhere.npz", MASKS), FileNotFoundError, "not there"),
+    ],
+)
+def test_what_does_not_fit_is_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        jaxcam.score(*arguments, metrics=NAMES)
+
+
+def test_a_metric_that_asks_a_model_is_refused():
+    with pytest.raises(ValueError, match=r"use jaxcam\.evaluate"):
+        jaxcam.score(MAPS, MASKS, metrics=["average_drop"])
