@@ -101,8 +101,8 @@ ROWS: Mapping[str, Row] = MappingProxyType(
         "shapes_net": Row(
             build=lambda rngs: shapes_net.ShapesNet(len(SHAPES), rngs=rngs),
             input=model.InputSpec(size=(64, 64), mean=(0.5,), std=(0.25,)),
-            default_layer="features.12",
-            cam_layer="features.12",
+            default_layer="features.13",
+            cam_layer="features.13",
             what="small net for the procedural data set; weights in the package",
             label_set="shapes",
             class_names=SHAPES,
