@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Literal
 
 import jax
@@ -87,26 +88,50 @@ def optimal_localization_recall_precision_error(
     unit = ops.normalize(
         jnp.where(jnp.isnan(saliency), 0.0, saliency), rule=normalization, where=frame
     )
-    boxes = jnp.asarray(boxes, jnp.float32)
+
+    table = _errors(
+        unit,
+        frame,
+        jnp.asarray(boxes, jnp.float32),
+        jnp.asarray(box_valid) & correct,
+        jnp.sum(box_valid),
+        tau,
+        thresholds=thresholds,
+        connectivity=connectivity,
+    )
+    vector = jnp.append(jnp.asarray(target, jnp.float32), table.ravel())
+    return _numerics.undefined_if(undefined, vector)
+
+
+@functools.partial(jax.jit, static_argnames=("thresholds", "connectivity"))
+def _errors(
+    unit: Array,
+    frame: Array,
+    boxes: Array,
+    matchable: Array,
+    truths: Array,
+    tau: Array,
+    *,
+    thresholds: int,
+    connectivity: Connectivity,
+) -> Array:
+    """The four sums float32[T, 4] at every threshold."""
+    ious = jnp.vectorize(ops.box_iou, signature="(n),(n)->()")
 
     def errors(level: Array) -> Array:
         mask = frame & (unit >= level)
         labels = ops.label_components(mask, connectivity=connectivity)
         found, exists = contours.label_boxes(labels)
         score = jnp.full(exists.size + 1, -jnp.inf).at[labels].max(unit)[1:]
-        iou = jnp.vectorize(ops.box_iou, signature="(n),(n)->()")(
-            found.astype(jnp.float32)[:, None], boxes[None]
-        )
-        fits = exists[:, None] & box_valid[None] & (iou >= tau) & correct
+        iou = ious(found.astype(jnp.float32)[:, None], boxes[None])
+        fits = exists[:, None] & matchable[None] & (iou >= tau)
         missed, hits = _greedy(jnp.where(fits, iou, -1.0), score)
-        detected, true = jnp.sum(exists), jnp.sum(box_valid)
-        counts = jnp.stack([hits, detected - hits, true - hits]).astype(jnp.float32)
-        return jnp.concatenate([missed[None] / (1 - tau), counts])
+        counts = jnp.stack([hits, jnp.sum(exists) - hits, truths - hits])
+        missed = missed[None] / (1 - tau)
+        return jnp.concatenate([missed, counts.astype(jnp.float32)])
 
     levels = jnp.asarray(np.arange(thresholds) / thresholds, jnp.float32)
-    table = jax.lax.map(errors, levels)
-    vector = jnp.append(jnp.asarray(target, jnp.float32), table.ravel())
-    return _numerics.undefined_if(undefined, vector)
+    return jax.lax.map(errors, levels)
 
 
 def _greedy(iou: Array, score: Array) -> tuple[Array, Array]:
@@ -124,7 +149,7 @@ def _greedy(iou: Array, score: Array) -> tuple[Array, Array]:
         hit = jnp.any(can)
         missed += jnp.where(hit, 1 - iou[chosen, truth], 0.0)
         iou = iou.at[chosen].set(-1.0).at[:, truth].set(-1.0)
-        return jnp.where(hit, iou, -1.0), missed, hits + hit
+        return jnp.where(hit, iou, -1.0), missed, hits + hit.astype(jnp.int32)
 
     state = iou, jnp.float32(0), jnp.int32(0)
     _, missed, hits = jax.lax.fori_loop(0, iou.shape[1], match, state)
