@@ -1,0 +1,139 @@
+"""What every benchmark needs: one core, both sides in turns, medians, a JSON file.
+
+Import it first: it pins the process to one core before JAX starts its threads, unless
+`JAXCAM_BENCH_CORES` names another number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+CORES = int(os.environ.get("JAXCAM_BENCH_CORES", "1"))
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[-CORES:]))
+
+import jax  # noqa: E402  The affinity must come first.
+import numpy as np  # noqa: E402
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """Two sides timed in turns.
+
+    Attributes:
+      ours_s: Median seconds a call.
+      theirs_s: Median seconds a call.
+      ratio: Median over rounds of theirs over ours.
+      spread: Interquartile range of that ratio over its median.
+      compile_s: Seconds of the first call of ours, compilation included.
+      rounds: Number of rounds.
+    """
+
+    ours_s: float
+    theirs_s: float
+    ratio: float
+    spread: float
+    compile_s: float
+    rounds: int
+
+
+def seconds(call: Callable[[], Any]) -> float:
+    """Seconds of one finished call."""
+    start = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - start
+
+
+def compare(
+    ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int = 9
+) -> Compared:
+    """Times two sides in turns, A B A B, after a warm-up of each."""
+    compile_s = seconds(ours)
+    seconds(ours)
+    seconds(theirs)
+    own, other = [], []
+    for _ in range(rounds):
+        own.append(seconds(ours))
+        other.append(seconds(theirs))
+    ratios = [b / a for a, b in zip(own, other, strict=True)]
+    low, ratio, high = statistics.quantiles(ratios, n=4)
+    return Compared(
+        statistics.median(own),
+        statistics.median(other),
+        ratio,
+        (high - low) / ratio,
+        compile_s,
+        rounds,
+    )
+
+
+def upsampled_noise(rng: np.random.Generator, native: int, side: int) -> np.ndarray:
+    """float32[side, side]: a coarse random map upsampled, as CAMs are."""
+    coarse = rng.random((native, native)).astype(np.float32)
+    at = np.clip((np.arange(side) + 0.5) * native / side - 0.5, 0, native - 1)
+    nodes = np.arange(native)
+    weights = np.maximum(0, 1 - np.abs(at[:, None] - nodes[None, :])).astype(np.float32)
+    return weights @ coarse @ weights.T
+
+
+def device_name() -> str:
+    """Folder of the results: the device, and how many cores of a CPU."""
+    kind = jax.devices()[0].device_kind.lower().replace(" ", "-")
+    if jax.default_backend() != "cpu":
+        return kind
+    return f"cpu-{CORES}core" + "s" * (CORES > 1)
+
+
+def report(
+    question: str, results: list[dict[str, Any]], *, tiny: bool = False
+) -> dict[str, Any]:
+    """The report of a benchmark; written to its JSON file unless the run was tiny."""
+    made = {
+        "question": question.replace("_", " "),
+        "device": device_name(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "versions": {name: _version(name) for name in ("jax", "jaxlib", "numpy")},
+        "results": results,
+    }
+    if not tiny:
+        path = RESULTS / device_name() / f"{question}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    return made
+
+
+def _version(package: str) -> str | None:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
+
+
+def cli(main: Callable[..., dict[str, Any]]) -> None:
+    """Runs a benchmark and prints its results, a line each."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--tiny", action="store_true", help="small and unrecorded")
+    made = main(tiny=parser.parse_args().tiny)
+    for result in made["results"]:
+        print(made["question"], json.dumps(result))

@@ -1,0 +1,17 @@
+"""Benchmarks run, small, with their correctness gates."""
+
+import importlib
+import os
+
+import pytest
+
+
+@pytest.mark.slow
+def test_paper_columns():
+    before = os.sched_getaffinity(0)
+    try:
+        bench = importlib.import_module("benchmarks.bench_paper_columns")
+        made = bench.main(tiny=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert made["results"][0]["ratio"] > 0
