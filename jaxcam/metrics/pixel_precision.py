@@ -76,7 +76,9 @@ def pixel_average_precision(
     edges = jnp.asarray(np.arange(1, thresholds + 1) / thresholds, jnp.float32)
     score = jnp.searchsorted(edges, unit, side="right")
     bins = score + jnp.where(mask, 0, thresholds + 1)
-    counts = jnp.zeros(2 * (thresholds + 1), jnp.int32).at[bins].add(where)
+    counts = (
+        jnp.zeros(2 * (thresholds + 1), jnp.int32).at[bins].add(where.astype(jnp.int32))
+    )
     return _numerics.undefined_if(undefined, counts.astype(jnp.float32))
 
 
