@@ -156,6 +156,33 @@ class Score:
 
 
 @dataclasses.dataclass(frozen=True)
+class Compare:
+    """Compare methods on the same images: which is better, by how much, how surely.
+
+    Paired differences with 95 % bootstrap intervals, sign-flip tests corrected after
+    Holm, effect sizes and win rates; between the methods of one run, or of several runs
+    over the same data.
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run directories."""
+    metrics: str | None = None
+    """Metrics, separated by commas; all of the runs by default."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        from jaxcam import _spec, comparison, tables
+
+        if not self.runs:
+            raise ValueError("Name at least one run directory.")
+        wanted = None if self.metrics is None else _spec.split_requests(self.metrics)
+        _say(tables.comparison(comparison.compare(list(self.runs), metrics=wanted)))
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
 class List:
     """Show what can be asked for: metrics, methods, models or data sets."""
 
@@ -204,6 +231,7 @@ class Merge:
 Command = (
     Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Score, tyro.conf.subcommand("score")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Merge, tyro.conf.subcommand("merge")]
 )

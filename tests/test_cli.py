@@ -120,3 +120,14 @@ def test_the_command_is_installed():
         [path, "--version"], capture_output=True, text=True, check=True
     )
     assert run.stdout.startswith("jaxcam ")
+
+
+def test_compare_says_which_method_is_better(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = "evaluate --limit 6 --metrics energy_pointing_game --out run"
+    assert cli.main(command.split()) == 0
+    capsys.readouterr()
+    assert cli.main(["compare", "run"]) == 0
+    shown = capsys.readouterr().out
+    assert "energy_pointing_game" in shown
+    assert "grad_cam" in shown
