@@ -184,7 +184,7 @@ class _Run:
         )
         self.score = plan.score_program(self.columns)
         self.probes = plan.probe_fields(self.columns)
-        self.ask = plan.probe_program(_predictor(model), self.probes)
+        self.ask = programs.probe_program(model, self.probes)
         self.outputs = programs.count_outputs(model)
 
     def manifest(self) -> dict[str, Any]:
@@ -311,10 +311,6 @@ class _Run:
         )
         advance(int(np.sum(np.asarray(batch["index"]) >= 0)))
         return table
-
-
-def _predictor(model: Any) -> Callable[[Any, Any], Any]:
-    return lambda params, x: model.apply(params, x)[0]
 
 
 def _follows_labels(model: Any, dataset: data.Dataset, targets: Targets) -> bool:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcam import _numerics, _spec, methods, ops, registry
+from jaxcam import _numerics, _spec, methods, ops, plan, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
 
@@ -30,8 +30,9 @@ ANSWERS = (
 """Fields of a row that the model decides."""
 
 
+@functools.lru_cache(maxsize=8)
 def explain_program(
-    model: Any, requests: Sequence[_spec.Request], *, follow_labels: bool
+    model: Any, requests: tuple[_spec.Request, ...], *, follow_labels: bool
 ) -> Callable[..., tuple[dict[str, Array], tuple[Array, ...]]]:
     """One compiled program from images to logits, targets and native maps.
 
@@ -81,6 +82,22 @@ def explain_program(
         return answer, tuple(maps[str(request)] for request in requests)
 
     return jax.jit(program)
+
+
+@functools.lru_cache(maxsize=8)
+def probe_program(
+    model: Any, fields: tuple[plan.Field, ...]
+) -> Callable[..., tuple[Array, ...]]:
+    """One compiled program that asks the model everything the metrics read.
+
+    Args:
+      model: The model; its parameters are an argument of the program.
+      fields: As `plan.probe_fields` gives them.
+
+    Returns:
+      See `plan.probe_program`.
+    """
+    return plan.probe_program(lambda params, x: model.apply(params, x)[0], fields)
 
 
 @functools.lru_cache(maxsize=32)
