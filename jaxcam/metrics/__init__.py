@@ -48,6 +48,14 @@ from jaxcam.metrics.overlap import (
 from jaxcam.metrics.pixel_precision import (
     pixel_average_precision,
 )
+from jaxcam.metrics.topology import (
+    betti_error,
+    cl_dice,
+    differentiable_warping_error,
+    warping_error,
+    warping_error_pixels,
+    warping_events,
+)
 
 dice = f_score
 """`f_score` at its default beta of 1."""
@@ -60,8 +68,11 @@ __all__ = [
     "best_box_iou",
     "best_mask_iou",
     "best_threshold",
+    "betti_error",
     "box_accuracy_curve",
+    "cl_dice",
     "dice",
+    "differentiable_warping_error",
     "energy_pointing_game",
     "f_score",
     "intersection_over_union",
@@ -85,4 +96,7 @@ __all__ = [
     "soft_f_score",
     "soft_precision",
     "soft_recall",
+    "warping_error",
+    "warping_error_pixels",
+    "warping_events",
 ]
