@@ -7,6 +7,7 @@ flipped and never counted.
 
 from __future__ import annotations
 
+import functools
 from typing import Literal, TypeAlias
 
 import jax
@@ -357,8 +358,9 @@ def betti_error(
     1.0
     """
     predicted, truth, valid = _completed(predicted, truth, where)
-    ours = _betti_numbers(predicted, connectivity)
-    theirs = _betti_numbers(truth, connectivity)
+    _checks.choice("connectivity", connectivity, (4, 8))
+    count = functools.partial(_betti_numbers, connectivity=connectivity)
+    ours, theirs = jax.vmap(count)(jnp.stack([predicted, truth]))
     error = jnp.sum(jnp.abs(ours - theirs)).astype(jnp.float32)
     return _numerics.undefined_if(~jnp.any(valid), error)
 
@@ -470,7 +472,6 @@ def _led(source, target, valid, *, radius, band, connectivity, order, count):
 
 def _betti_numbers(region: Array, connectivity: Connectivity) -> Array:
     """Objects and holes, int32[2]."""
-    _checks.choice("connectivity", connectivity, (4, 8))
     dual: Connectivity = 4 if connectivity == 8 else 8
     around = jnp.pad(region, 1)
     objects = components.label_components(around, connectivity=connectivity)
