@@ -32,9 +32,6 @@ from jaxcam.models.zoo import layers, shapes_net
 
 NAME = "shapes_net"
 
-POOLED = "features"
-"""The layer whose output the net averages before its linear map."""
-
 LOGIT_SCALE = 10.0
 """Logits are trained as ten times what the linear map gives, and the map is scaled at
 the end. Objects are a tenth of an image, so that the pooled features hardly differ from
@@ -257,12 +254,14 @@ def _save(config: Training, module: nnx.Module) -> Path:
 
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / f"{NAME}.safetensors"
-    metadata = {
+    about = {
         "network": NAME,
-        "classes": " ".join(shapes.CLASSES),
-        "seed": str(config.seed),
+        "classes": shapes.CLASSES,
+        "seed": config.seed,
         "made_by": f"jaxcam {jaxcam.__version__}, python -m jaxcam.training",
     }
+    # One entry: safetensors writes several in an order that changes from run to run.
+    metadata = {"jaxcam": json.dumps(about)}
     safetensors.numpy.save_file(models.flat_arrays(module), path, metadata)
     return path
 
@@ -281,9 +280,7 @@ def _figures(config: Training, weights: Path, show_progress: bool) -> dict[str, 
         ]
     )
     mapped = max(config.test_images // 4, 1)
-    maps = explanation.explain(
-        model, images[:mapped], labels[:mapped], "cam", layer=POOLED
-    )
+    maps = explanation.explain(model, images[:mapped], labels[:mapped], "cam")
     maps = np.maximum(maps, 0)
     score = jax.jit(jax.vmap(metrics.energy_pointing_game))
     pointing = np.asarray(score(maps, masks[:mapped]))
