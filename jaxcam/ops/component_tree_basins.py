@@ -1,11 +1,11 @@
 """From a map to a small graph: its basins and the levels at which they touch.
 
-Pixels are ordered by value, ties by position. A *segment* is a stretch of a row that
-climbs to one *peak* and descends. Each peak points to a higher pixel in an adjacent
-row, if it has one; following the pointers leads to a local maximum of the map, a
-*root*. The segments that lead to one root form its *basin*: each pixel has a path to
-the root that never descends, so whatever the threshold, what a basin has above it is
-connected.
+Pixels are ordered by value, ties by position. A *segment* is a stretch of a column
+that climbs to one *peak* and descends. Each peak points to a higher pixel in an
+adjacent column, if it has one; following the pointers leads to a local maximum of the
+map, a *root*. The segments that lead to one root form its *basin*: each pixel has a
+path to the root that never descends, so whatever the threshold, what a basin has above
+it is connected.
 
 Basins touch at *saddles*: pixels whose higher neighbours are not connected to one
 another among the pixel's neighbours. These alone suffice. Let `x < y` be neighbours.
@@ -17,6 +17,7 @@ as many saddles as maxima and minima.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -35,15 +36,15 @@ class Terrain(NamedTuple):
     """A map with a border of one pixel, and its landmarks.
 
     Attributes:
-      height: int32[H + 2, W + 2], keys in the order of the values, `BELOW` where a
-        pixel is below every threshold.
+      height: int32[H' + 2, W + 2], keys in the order of the values, `BELOW` where a
+        pixel is below every threshold and beyond the image.
       level: int32[H, W], number of thresholds reached.
       starts: First pixels of the segments.
       peaks: Highest pixels of the segments.
       roots: Local maxima.
       saddles: Pixels whose higher neighbours are not connected around them.
-      sides: Pixels that may be the first or last column of a component: nothing
-        higher touches them above, below, and on one side.
+      sides: Pixels that may be in the first or last row of a component: nothing
+        higher touches them on the left, on the right, and above or below.
     """
 
     height: Array
@@ -79,41 +80,56 @@ class Graph(NamedTuple):
 def terrain(saliency: Array, level: Array, connectivity: Connectivity) -> Terrain:
     """Finds the landmarks of a map by comparing every pixel with its neighbours.
 
-    The eight comparisons are packed; what follows from them is worked out for 32
-    pixels at a time.
+    Four comparisons are made and packed; the other four are the same, seen from the
+    other pixel. What follows from them is worked out for 32 pixels at a time.
     """
     bits = jax.lax.bitcast_convert_type(saliency, jnp.int32)
     ordered = jnp.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     key = jnp.where(level > 0, ordered, BELOW)
-    height = jnp.pad(key, 1, constant_values=BELOW)
-    around = [
-        height[1 + dy : 1 + dy + key.shape[0], 1 + dx : 1 + dx + key.shape[1]]
-        for dy, dx in _AROUND
+    (rows, columns), padded = key.shape, packed.padded_height(key.shape)
+    height = jnp.full((padded + 2, columns + 2), BELOW, jnp.int32)
+    height = jax.lax.dynamic_update_slice(height, key, (1, 1))
+    later = [
+        height[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns] >= key
+        for dy, dx in ((0, 1), (1, -1), (1, 0), (1, 1))
     ]
-    higher = packed.pack_many(
-        tuple(_is_higher(*both, key) for both in zip(_AROUND, around, strict=True))
+    planes = packed.pack_many((*later, level > 0))
+    east, south_west, south, south_east, salient = planes
+    west = ~_moved(east, 0, 1)
+    north_east, north, north_west = (
+        ~_moved(plane, 1, dx)
+        for plane, dx in ((south_west, -1), (south, 0), (south_east, 1))
     )
-    salient = packed.pack(level > 0)
 
-    east, north_east, north, north_west, west, south_west, south, south_east = higher
-    carry = jnp.pad(salient >> 31, ((0, 0), (1, 0)))[:, :-1]
-    begins = ~((salient << 1) | carry)
-    start = salient & (begins | (east & west))
-    peak = salient & ~(east | west)
-    vertical = north | south
+    higher = east, north_east, north, north_west, west, south_west, south, south_east
+    start = salient & (~packed.down(salient) | (north & south))
+    peak = salient & ~(north | south)
+    horizontal = east | west
     if connectivity == 8:
-        root = peak & ~(vertical | north_east | north_west | south_west | south_east)
-        left, right = west | north_west | south_west, east | north_east | south_east
+        root = peak & ~(horizontal | north_east | north_west | south_west | south_east)
+        above, below = north | north_west | north_east, south | south_west | south_east
     else:
-        root = peak & ~vertical
-        left, right = west, east
-    a, b, c, d = (found for found, _ in _arcs(higher, connectivity))
+        root = peak & ~horizontal
+        above, below = north, south
+    a, b, c, d = _arcs(higher, connectivity)
     saddle = salient & ((a & b) | (c & d) | ((a | b) & (c | d)))
-    side = salient & ~vertical & ~(left & right)
+    side = salient & ~horizontal & ~(above & below)
 
     marked = jax.vmap(packed.marks)(jnp.stack([start, peak, root, saddle, side]))
     each = (jax.tree.map(lambda x, i=i: x[i], marked) for i in range(5))
     return Terrain(height, level, *each)
+
+
+def _moved(plane: Array, rows: int, columns: int) -> Array:
+    """A packed image moved down and to the right, with ones entering at its borders."""
+    if rows:
+        plane = packed.down(plane, filling=1)
+    ones = jnp.full_like(plane[:1], 2**32 - 1)
+    if columns == 1:
+        return jnp.concatenate([ones, plane[:-1]])
+    if columns == -1:
+        return jnp.concatenate([plane[1:], ones])
+    return plane
 
 
 def graph(ground: Terrain, sizes: tuple[int, int, int], connectivity: Connectivity):
@@ -141,12 +157,16 @@ def graph(ground: Terrain, sizes: tuple[int, int, int], connectivity: Connectivi
     return Graph(basin, summit, peak[order], ends, weights, count)
 
 
+def rows_and_columns(ground: Terrain, position: Array) -> tuple[Array, Array]:
+    """Of packed positions."""
+    padded = ground.height.shape[0] - 2
+    return position % padded, position // padded
+
+
 def level_at(ground: Terrain, position: Array) -> Array:
     """Level of the pixels at packed positions."""
-    padded = ground.starts.words.shape[1] * packed.WORD
-    width = ground.level.shape[1]
-    index = position // padded * width + position % padded
-    return packed.take(ground.level.reshape(-1), index)
+    y, x = rows_and_columns(ground, position)
+    return packed.take(ground.level.reshape(-1), y * ground.level.shape[1] + x)
 
 
 def segment_at(ground: Terrain, position: Array) -> Array:
@@ -154,63 +174,52 @@ def segment_at(ground: Terrain, position: Array) -> Array:
     return packed.rank(ground.starts, position) - 1
 
 
-def _is_higher(step: tuple[int, int], other: Array, key: Array) -> Array:
-    """Whether the neighbour at `step` is higher; of equals, the later one is."""
-    return other >= key if step > (0, 0) else other > key
-
-
-def _arcs(higher: list[Array], connectivity: Connectivity) -> list[tuple]:
-    """Whether an arc of higher neighbours is counted at each of four directions.
+def _arcs(higher: Sequence[Array], connectivity: Connectivity) -> list[Array]:
+    """Where an arc of higher neighbours is counted, at the four side neighbours.
 
     An arc is a set of higher neighbours connected to one another around the pixel.
-    Comes with the two neighbours of which the first that is higher belongs to it.
+    For 8 it is counted at the gap before it, which only a side neighbour can make, and
+    begins with one of the two that follow; for 4, at the last side neighbour in it.
     """
-    found = []
-    for k in (0, 2, 4, 6):
-        near, far = (k + 1) % 8, (k + 2) % 8
-        if connectivity == 8:
-            # A gap at k, which only a side neighbour can make, and what follows it.
-            found.append((~higher[k] & (higher[near] | higher[far]), (near, far)))
-        else:
-            # The last side neighbour before a gap.
-            found.append((higher[k] & ~(higher[near] & higher[far]), (k, k)))
-    return found
+    if connectivity == 8:
+        return [
+            ~higher[k] & (higher[k + 1] | higher[(k + 2) % 8]) for k in (0, 2, 4, 6)
+        ]
+    return [higher[k] & ~(higher[k + 1] & higher[(k + 2) % 8]) for k in (0, 2, 4, 6)]
 
 
-def _neighbours(ground: Terrain, position: Array) -> tuple[list[Array], list[Array]]:
-    """Keys of the pixels around those at `position`, and whether each is higher."""
-    padded = ground.starts.words.shape[1] * packed.WORD
+def _neighbours(ground: Terrain, position: Array) -> tuple[Array, Array]:
+    """Keys int32[8, P] of the pixels around each of `position`; bool, if higher."""
     width = ground.height.shape[1]
-    centre = (position // padded + 1) * width + position % padded + 1
+    y, x = rows_and_columns(ground, position)
+    centre = (y + 1) * width + x + 1
+    steps = jnp.array([dy * width + dx for dy, dx in _AROUND], jnp.int32)[:, None]
+    later = jnp.array([step > (0, 0) for step in _AROUND])[:, None]
     flat = ground.height.reshape(-1)
-    key = packed.take(flat, centre)
-    keys = [packed.take(flat, centre + dy * width + dx) for dy, dx in _AROUND]
-    higher = [_is_higher(s, k, key) for s, k in zip(_AROUND, keys, strict=True)]
-    return keys, higher
+    key = packed.take(flat, centre)[None]
+    keys = packed.take(flat, centre[None] + steps)
+    return keys, (keys > key) | (later & (keys == key))
 
 
-def _step(ground: Terrain, direction: int) -> int:
-    """What is added to a packed position to go one pixel in a direction."""
-    dy, dx = _AROUND[direction]
-    return dy * ground.starts.words.shape[1] * packed.WORD + dx
+def _steps(ground: Terrain) -> Array:
+    """What is added to a packed position to go one pixel in each direction."""
+    padded = ground.height.shape[0] - 2
+    return jnp.array([dx * padded + dy for dy, dx in _AROUND], jnp.int32)
 
 
 def _basins(ground: Terrain, summit: Array, connectivity: Connectivity) -> Array:
     """The basin of each segment, basins numbered by the position of their root."""
-    capacity = summit.shape[0]
-    own = jnp.arange(capacity, dtype=jnp.int32)
+    own = jnp.arange(summit.shape[0], dtype=jnp.int32)
     valid = own < ground.peaks.count
     peaks = jnp.where(valid, summit, 0)
     keys, higher = _neighbours(ground, peaks)
-    best = jnp.full(capacity, BELOW, jnp.int32)
-    target = peaks
-    for k in (1, 2, 3, 5, 6, 7) if connectivity == 8 else (2, 6):
-        climbs = higher[k] & (keys[k] >= best)
-        best = jnp.where(climbs, keys[k], best)
-        target = jnp.where(climbs, peaks + _step(ground, k), target)
-    climbs = valid & (target != peaks)
-    pointer = jnp.where(climbs, segment_at(ground, target), own)
-    root = jump_to_roots(pointer)
+    usable = [k not in (2, 6) and (connectivity == 8 or k % 2 == 0) for k in range(8)]
+    climbs = higher & valid[None] & jnp.array(usable)[:, None]
+    steepest = jnp.argmax(jnp.where(climbs, keys, BELOW), axis=0)
+    target = peaks + packed.take(_steps(ground), steepest.astype(jnp.int32))
+    climbs = jnp.any(climbs, axis=0)
+    target = segment_at(ground, jnp.where(climbs, target, peaks))
+    root = jump_to_roots(jnp.where(climbs, target, own))
     return jnp.maximum(packed.rank(ground.roots, packed.take(peaks, root)) - 1, 0)
 
 
@@ -226,18 +235,26 @@ def jump_to_roots(pointer: Array) -> Array:
     return jax.lax.while_loop(lambda state: state[1], jump, start)[0]
 
 
-def _edges(ground, basin, at, saddle, connectivity):
-    """Edges that connect the arcs around each saddle, in sequence, at its level."""
+def _edges(
+    ground: Terrain, basin: Array, at: Array, saddle: Array, connectivity: Connectivity
+) -> tuple[Array, Array]:
+    """Edges that connect the arcs around each saddle, one to the next, at its level."""
     _, higher = _neighbours(ground, at)
+    arcs = jnp.stack(_arcs(higher, connectivity))
+    sides = jnp.array([0, 2, 4, 6], jnp.int32)
+    steps = _steps(ground)
+    member = steps[sides][:, None]
+    if connectivity == 8:
+        near, far = steps[sides + 1][:, None], steps[(sides + 2) % 8][:, None]
+        member = jnp.where(higher[1::2], near, far)
+    segment = segment_at(ground, jnp.where(arcs, at[None] + member, at[None]))
+    other = packed.take(basin, jnp.maximum(segment, 0))
+
     ends, weights = [], []
-    previous = jnp.full(at.shape, -1, jnp.int32)
-    for there, (first, second) in _arcs(higher, connectivity):
-        step = jnp.where(higher[first], _step(ground, first), _step(ground, second))
-        at_other = jnp.where(there, at + step, at)
-        other = packed.take(basin, jnp.maximum(segment_at(ground, at_other), 0))
-        joins = there & (previous >= 0)
-        ends.append(jnp.stack([jnp.maximum(previous, 0), other]))
-        weights.append(jnp.where(joins, saddle, 0))
-        previous = jnp.where(there, other, previous)
-    # The first arc has none before it.
-    return jnp.concatenate(ends[1:], axis=1), jnp.concatenate(weights[1:])
+    previous, met = other[0], arcs[0]
+    for there, basin_there in zip(arcs[1:], other[1:], strict=True):
+        ends.append(jnp.stack([previous, basin_there]))
+        weights.append(jnp.where(there & met, saddle, 0))
+        previous = jnp.where(there, basin_there, previous)
+        met = met | there
+    return jnp.concatenate(ends, axis=1), jnp.concatenate(weights)

@@ -29,10 +29,11 @@ class Contents(NamedTuple):
 
     Attributes:
       counts: int32[1 + N, ...], pixels, and pixels inside each truth mask.
-      extents: int32[4, ...], largest of: minus the position of a peak, the position of
-        a peak, minus a column, a column. Components at one level do not share a peak,
-        and the first peak in raster order belongs to the component whose first pixel
-        comes first, since what a row holds of a component has a peak in that row.
+      extents: int32[4, ...], largest of: minus the raster index of a side, the row of a
+        side, minus the column of a peak, the column of a peak. Sides and peaks are
+        such that they reach the borders of every component's box. Of the components
+        at a level, the one whose first pixel comes first has the first side: what a
+        component has in its first row is stretches, and each holds a side.
     """
 
     counts: Array
@@ -46,6 +47,16 @@ class Best(NamedTuple):
     box: Array
     overlap: Array
     iou: Array
+
+
+def nothing(levels: int, masks: int, boxes: int) -> Best:
+    """The answer where no level has a component."""
+    return Best(
+        jnp.zeros(levels + 1, jnp.int32),
+        jnp.zeros((levels + 1, 4), jnp.int32),
+        jnp.zeros((levels + 1, masks), jnp.int32),
+        jnp.zeros((levels + 1, boxes), jnp.float32),
+    )
 
 
 class Layout(NamedTuple):
@@ -66,10 +77,13 @@ def capacity_for(cells: int) -> int:
 
 
 def layout(tree: merging.Tree) -> Layout:
-    """Gives each node as many cells as there are levels at which it lives."""
+    """Gives each node as many cells as there are levels at which it lives.
+
+    Parents, which come last among the nodes, have the first cells.
+    """
     lengths = tree.peak - tree.death
     ends = jnp.cumsum(lengths)
-    return Layout(ends - lengths, ends[-1])
+    return Layout(ends[-1] - ends, ends[-1])
 
 
 def into_rows(x: Array) -> Array:
@@ -85,23 +99,30 @@ def _stored(cell: Array, capacity: int) -> Array:
 
 def cell_table(
     graph: basins.Graph, tree: merging.Tree, where: Layout, levels: int, capacity: int
-) -> Array:
-    """int32[B, T + 1]: where the cell of a basin's pixels at a level is stored.
+) -> tuple[Array, Array]:
+    """Where the cell of a basin's pixels at a level is stored, and each cell's node.
 
-    `capacity` at level 0, that of the pixels below every threshold.
+    The table is int32[B, T + 1], and `capacity` at level 0, that of the pixels below
+    every threshold; the nodes are int32[capacity], in the order of storage.
     """
     number = tree.peak.shape[0]
     level = jnp.arange(levels + 1, dtype=jnp.int32)
 
-    def fill(i, table):
+    def fill(i, state):
+        table, nodes = state
         node = graph.count - 1 - i  # Parents come first.
         own = where.offset[node] + tree.peak[node] - level
         inherited = table[tree.parent[node]]
         row = jnp.where(level > tree.death[node], _stored(own, capacity), inherited)
-        return table.at[node].set(row)
+        # What goes beyond the node's own cells is overwritten by the next nodes.
+        run = jnp.full(levels + 1, node, jnp.int32)
+        nodes = jax.lax.dynamic_update_slice(nodes, run, (where.offset[node],))
+        return table.at[node].set(row), nodes
 
     table = jnp.full((number, levels + 1), capacity, jnp.int32) + 0 * graph.count
-    return jax.lax.fori_loop(0, graph.count, fill, table)
+    nodes = jnp.zeros(capacity + levels + 1, jnp.int32) + 0 * graph.count
+    table, nodes = jax.lax.fori_loop(0, graph.count, fill, (table, nodes))
+    return table, into_rows(nodes[:capacity])
 
 
 def own_contents(
@@ -116,7 +137,7 @@ def own_contents(
     width = table.shape[1]
     table = table.reshape(-1)
 
-    segment = packed.rank_of_pixels(ground.starts, ground.level.shape[1]) - 1
+    segment = packed.rank_of_pixels(ground.starts, ground.level.shape[0]) - 1
     row = packed.take(graph.basin * width, jnp.maximum(segment, 0).reshape(-1))
     cell = packed.take(table, row + ground.level.reshape(-1))
     cell = jnp.where(ground.level.reshape(-1) > 0, cell, capacity)
@@ -124,43 +145,37 @@ def own_contents(
     nothing = jnp.zeros(capacity, jnp.int32)
     area = nothing.at[cell].add(1, mode="drop")
     inside = jax.vmap(lambda mask: nothing.at[cell].add(mask, mode="drop"))(
-        truth_masks.astype(jnp.int32).reshape(truth_masks.shape[0], -1)
+        truth_masks.astype(jnp.int32).reshape(truth_masks.shape[0], cell.size)
     )
     counts = jnp.concatenate([area[None], inside])
 
-    def raised(position, marks, *values):
+    def places(position, marks):
         valid = jnp.arange(position.shape[0], dtype=jnp.int32) < marks.count
         position = jnp.where(valid, position, 0)
         segment = jnp.maximum(basins.segment_at(ground, position), 0)
         row = packed.take(graph.basin, segment) * width
         at = packed.take(table, row + basins.level_at(ground, position))
-        at = jnp.where(valid, at, capacity)
-        nothing = jnp.full(capacity, _NOTHING, jnp.int32)
-        return [nothing.at[at].max(value(position), mode="drop") for value in values]
+        y, x = basins.rows_and_columns(ground, position)
+        return jnp.where(valid, at, capacity), y, x
 
-    columns = ground.starts.words.shape[1] * packed.WORD
-    vertical = raised(graph.summit, ground.peaks, lambda p: -p, lambda p: p)
-    horizontal = raised(
-        packed.select(ground.sides, sides),
-        ground.sides,
-        lambda p: -(p % columns),
-        lambda p: p % columns,
-    )
-    return Contents(counts, jnp.stack([*vertical, *horizontal]))
+    def largest(at, value):
+        return jnp.full(capacity, _NOTHING, jnp.int32).at[at].max(value, mode="drop")
+
+    side, y, x = places(packed.select(ground.sides, sides), ground.sides)
+    first = largest(side, -(y * ground.level.shape[1] + x))
+    bottom = largest(side, y)
+    peak, _, x = places(graph.summit, ground.peaks)
+    extents = jnp.stack([first, bottom, largest(peak, -x), largest(peak, x)])
+    return Contents(counts, extents)
 
 
 def accumulate(
-    tree: merging.Tree, where: Layout, own: Contents
+    tree: merging.Tree, where: Layout, node: Array, own: Contents
 ) -> tuple[Contents, Array]:
     """What every component holds, and the level of every cell (0: there is no cell)."""
-    capacity = own.counts.shape[1]
+    capacity = node.shape[0]
     number = tree.peak.shape[0]
     cell = into_rows(jnp.arange(capacity, dtype=jnp.int32))
-    nodes = jnp.arange(number, dtype=jnp.int32)
-    begin = _stored(where.offset, capacity)
-    begin = jnp.where(tree.peak > tree.death, begin, capacity)
-    node = jnp.zeros(capacity, jnp.int32).at[begin].max(nodes, mode="drop")
-    node = running(Contents(node[:0], node[None]), cell).extents[0]
     place = cell - packed.take(where.offset, node)
     valid = cell < where.total
     level = jnp.where(valid, packed.take(tree.peak, node) - place, 0)
@@ -301,9 +316,9 @@ def best(
 
 
 def tight_boxes(extents: Array, width: int) -> Array:
-    """Boxes int32[L, 4] from extents int32[4, L] and the padded width."""
-    first, last, left, right = extents
-    return jnp.stack([-first // width, -left, last // width + 1, right + 1], axis=1)
+    """Boxes int32[L, 4] from extents int32[4, L] and the width of the image."""
+    first, bottom, left, right = extents
+    return jnp.stack([-first // width, -left, bottom + 1, right + 1], axis=1)
 
 
 def box_ious(box: Array, truth: Array) -> Array:

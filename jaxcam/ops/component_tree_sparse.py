@@ -50,7 +50,7 @@ def best(
     winner = _most_over_ranges(rank, until, level, levels, jnp.int32(-1))
     at = ranked[jnp.maximum(winner, 0)]
 
-    box = cells.tight_boxes(held.extents, ground.starts.words.shape[1] * packed.WORD)
+    box = cells.tight_boxes(held.extents, ground.level.shape[1])
     ious = [
         _most_over_ranges(
             cells.box_ious(box, truth), until, level, levels, jnp.float32(0)
@@ -79,19 +79,19 @@ def _elements(
     number = tree.peak.shape[0]
     height, width = ground.level.shape
     level = ground.level.reshape(-1)
-    segment = packed.rank_of_pixels(ground.starts, width).reshape(-1) - 1
+    segment = packed.rank_of_pixels(ground.starts, height).reshape(-1) - 1
     basin = packed.take(graph.basin, jnp.maximum(segment, 0))
     node = jnp.where(level > 0, _living_at(tree, basin, level), number)
 
     column = jnp.tile(jnp.arange(width, dtype=jnp.int32), height)
     row = jnp.repeat(jnp.arange(height, dtype=jnp.int32), width)
-    position = row * (ground.starts.words.shape[1] * packed.WORD) + column
+    index = jnp.arange(level.shape[0], dtype=jnp.int32)
     ones = jnp.ones((1, level.shape[0]), jnp.int32)
     masks = truth_masks.astype(jnp.int32)
     masks = masks.reshape(masks.shape[0], level.shape[0])
     pixels = cells.Contents(
         jnp.concatenate([ones, masks]),
-        jnp.stack([-position, position, -column, column]),
+        jnp.stack([-index, row, -column, column]),
     )
     whole = cells.with_descendants(cells.by_node(pixels, node, number), tree)
     enters = jnp.where(tree.death > 0, tree.parent, number)

@@ -17,13 +17,13 @@ from jaxcam.ops import component_tree_merge as merging
 from jaxcam.ops import component_tree_sparse as sparse
 from jaxcam.ops import packed
 
-# Maps with more basins than this, or with a larger table of basins x levels, are
-# solved by sorting.
-_MOST_BASINS = 512
+# A table of basins x levels larger than this is not made.
 _LARGEST_TABLE = 1 << 20
 
-# Basins live at a share of the levels; that many cells are tried before all.
-_FEW_CELLS = 4
+
+def _cells_per_level(basins: int) -> int:
+    """Room for components at each level; on maps and noise a tenth of the basins."""
+    return min(basins, 16 + basins // 10)
 
 
 class ComponentTree(NamedTuple):
@@ -104,18 +104,18 @@ def component_tree(
     """
     saliency = jax.lax.stop_gradient(_checks.saliency_map(saliency))
     _checks.choice("connectivity", connectivity, (4, 8))
-    packed.padded_width(saliency.shape)
+    packed.padded_height(saliency.shape)
     where = _checks.valid_pixels(where, saliency)
     thresholds = _thresholds(thresholds)
     masks = _truth_masks(truth_masks, saliency)
     boxes = _truth_boxes(truth_boxes)
     if saliency.size == 0:
-        return _empty(thresholds.shape[0], masks.shape[0], boxes.shape[0])
+        sizes = thresholds.shape[0] - 1, masks.shape[0], boxes.shape[0]
+        return ComponentTree(*cells.nothing(*sizes))
 
     levels, level = levels_of_map.prepare(jax.lax.stop_gradient(thresholds))
     kernel = _batched(connectivity, strict)
-    best = cells.Best(*kernel(saliency, where, masks, boxes, level, *levels))
-    return ComponentTree(best.area, best.box, best.overlap, best.iou)
+    return ComponentTree(*kernel(saliency, where, masks, boxes, level, *levels))
 
 
 @functools.cache
@@ -123,15 +123,28 @@ def _batched(connectivity: Connectivity, strict: bool):
     """The kernel for one or many maps; it answers in the thresholds' own order."""
 
     def one_map(saliency, where, masks, boxes, level, *table):
+        levels = level.shape[0]
         table = levels_of_map.Levels(*table)
         reached = levels_of_map.level_of(saliency, table, strict=strict)
         reached = jnp.where(where, reached, 0)
         ground = basins.terrain(saliency, reached, connectivity)
+        sizes, worst = _capacities(saliency.shape, levels)
         counts = (ground.starts, ground.roots, ground.saddles, ground.sides)
-        best = _batching.with_capacity(
+
+        # By tables, for maps that fit one of `sizes`; by sorting, for the others.
+        best, missed = _batching.with_capacity(
             jnp.stack([marks.count for marks in counts]),
-            _capacities(saliency.shape, level.shape[0]),
-            functools.partial(_solve, connectivity, level.shape[0]),
+            tuple(dict.fromkeys((*sizes, worst))),
+            functools.partial(_by_tables, connectivity, levels, sizes),
+            ground,
+            masks,
+            boxes,
+        )
+        best = _batching.with_capacity(
+            missed,
+            (0, 1),
+            functools.partial(_by_sorting, connectivity, levels, worst),
+            best,
             ground,
             masks,
             boxes,
@@ -141,55 +154,52 @@ def _batched(connectivity: Connectivity, strict: bool):
     return _batching.looped_on_cpu(one_map)
 
 
-def _capacities(shape: tuple[int, int], levels: int) -> tuple[tuple[int, ...], ...]:
-    """Numbers of segments, basins, saddles and sides to compile for.
+def _capacities(
+    shape: tuple[int, int], levels: int
+) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+    """Numbers of segments, basins, saddles and sides to make tables for, and the most.
 
-    The last fits every map: segments and basins have peaks, and of two neighbours in a
-    row only one is a peak; any pixel might be a saddle or a side.
+    The most: segments and basins have peaks, and of two neighbours in a column only one
+    is a peak; any pixel might be a saddle or a side.
     """
     height, width = shape
-    worst = (height * -(-width // 2),) * 2 + (height * width,) * 2
-    smooth = (6 * height, 64, 128, 6 * height)
-    rough = (20 * height, _MOST_BASINS, 1024, 16 * height)
-    capacities = [
-        tuple(min(x, most) for x, most in zip(sizes, worst, strict=True))
+    worst = (-(-height // 2) * width,) * 2 + (height * width,) * 2
+    smooth = (6 * width, 64, 128, 6 * height)
+    rough = (20 * width, 512, 1024, 16 * height)
+    sizes = tuple(
+        tuple(min(size, most) for size, most in zip(sizes, worst, strict=True))
         for sizes in (smooth, rough)
-        if sizes[1] < worst[1] and sizes[1] * (levels + 1) <= _LARGEST_TABLE
-    ]
-    return (*capacities, worst)
+        if sizes[1] * (levels + 1) <= _LARGEST_TABLE
+    )
+    return sizes, worst
 
 
-def _solve(connectivity, levels, sizes, ground, masks, boxes):
-    """The best components at each level of a map whose landmarks fit `sizes`."""
+def _by_tables(connectivity, levels, known, sizes, ground, masks, boxes):
+    """The best components of a map that fits `sizes`, and 1 if it does not fit.
+
+    Whether the cells fit is known only when the basins have been merged.
+    """
+    if sizes not in known:
+        nothing = cells.nothing(levels, masks.shape[0], boxes.shape[0])
+        return nothing, jnp.int32(1)
     graph = basins.graph(ground, sizes[:3], connectivity)
     tree = merging.merge(graph)
-    if sizes[1] > _MOST_BASINS or sizes[1] * (levels + 1) > _LARGEST_TABLE:
-        return sparse.best(ground, graph, tree, levels, masks, boxes)
-
     places = cells.layout(tree)
-    few, most = (
-        cells.capacity_for(number * levels)
-        for number in (max(sizes[1] // _FEW_CELLS, 1), sizes[1])
-    )
-    return _batching.with_capacity(
-        places.total,
-        (few, most) if few < most else (most,),
-        functools.partial(_solve_cells, levels, sizes[3]),
-        ground,
-        graph,
-        tree,
-        places,
-        masks,
-        boxes,
-    )
+    capacity = cells.capacity_for(_cells_per_level(sizes[1]) * levels)
+    table, node = cells.cell_table(graph, tree, places, levels, capacity)
+    own = cells.own_contents(ground, graph, table, masks, capacity, sizes[3])
+    held, level = cells.accumulate(tree, places, node, own)
+    best = cells.best(held, level, levels, ground.level.shape[1], boxes)
+    return best, (places.total > capacity).astype(jnp.int32)
 
 
-def _solve_cells(levels, sides, capacity, ground, graph, tree, places, masks, boxes):
-    table = cells.cell_table(graph, tree, places, levels, capacity)
-    own = cells.own_contents(ground, graph, table, masks, capacity, sides)
-    held, level = cells.accumulate(tree, places, own)
-    width = ground.starts.words.shape[1] * packed.WORD
-    return cells.best(held, level, levels, width, boxes)
+def _by_sorting(connectivity, levels, worst, missed, best, ground, masks, boxes):
+    """`best`, or the best components of any map if `missed`."""
+    if not missed:
+        return best
+    graph = basins.graph(ground, worst[:3], connectivity)
+    tree = merging.merge(graph)
+    return sparse.best(ground, graph, tree, levels, masks, boxes)
 
 
 def _thresholds(thresholds: Array) -> Array:
@@ -235,13 +245,3 @@ def _truth_boxes(boxes: Array | None) -> Array:
             "single box as box[None]."
         )
     return boxes.astype(jnp.float32)
-
-
-def _empty(thresholds: int, masks: int, boxes: int) -> ComponentTree:
-    """The answer for a map without pixels."""
-    return ComponentTree(
-        jnp.zeros(thresholds, jnp.int32),
-        jnp.zeros((thresholds, 4), jnp.int32),
-        jnp.zeros((thresholds, masks), jnp.int32),
-        jnp.zeros((thresholds, boxes), jnp.float32),
-    )

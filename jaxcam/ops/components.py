@@ -20,7 +20,7 @@ def label_components(mask: Array, *, connectivity: Connectivity = 8) -> Array:
     """Numbers the connected components of a mask in the order of their first pixel.
 
     Labels propagate by hooking and pointer jumping between the runs of pixels of the
-    rows, in a number of rounds that grows with the logarithm of the number of runs:
+    columns, in a number of rounds that grows with the logarithm of the number of runs:
     spirals and serpentines take no longer than blobs. The result is exact for every
     mask; nothing is capped.
 
@@ -132,7 +132,7 @@ def largest_component_box(
 def _checked(mask: Array, connectivity: Connectivity) -> Array:
     mask = _checks.mask(mask)
     _checks.choice("connectivity", connectivity, (4, 8))
-    packed.padded_width(mask.shape)
+    packed.padded_height(mask.shape)
     return mask
 
 
@@ -157,42 +157,58 @@ def _batched(kernel: Callable[..., PyTree], connectivity: Connectivity):
 
 def _capacities(shape: tuple[int, int]) -> tuple[int, ...]:
     """Numbers of runs to compile for; the last is the most that `shape` can hold."""
-    worst = shape[0] * -(-shape[1] // 2)
+    worst = -(-shape[0] // 2) * shape[1]
     return (*(size for size in _CAPACITIES if size < worst), worst)
 
 
 def _components(connectivity, capacity, words, begin):
     """The runs, the first run of each one's component, and the rounds it took."""
     found = runs.find(words, begin, capacity)
-    up = runs.touching(words, begin, found, -1, connectivity)
-    down = runs.touching(words, begin, found, +1, connectivity)
-    return found, *runs.propagate(up, down)
+    before = runs.touching(words, begin, found, -1, connectivity)
+    after = runs.touching(words, begin, found, +1, connectivity)
+    return found, *runs.propagate(before, after)
+
+
+def _first_pixels(found, root, words):
+    """Raster index of the first pixel of each root's component, in raster order."""
+    width, height = words.shape[0], words.shape[1] * packed.WORD
+    index = found.first % height * width + found.first // height
+    index = jnp.where(found.valid, index, packed.INT32_MAX)
+    return jnp.full_like(index, packed.INT32_MAX).at[root].min(index)
 
 
 def _label(connectivity, capacity, words, begin, mask):
     found, root, _ = _components(connectivity, capacity, words, begin)
     is_root = found.valid & (root == jnp.arange(capacity, dtype=jnp.int32))
-    label = packed.take(jnp.cumsum(is_root, dtype=jnp.int32), root)
-    run = packed.rank_of_pixels(begin, mask.shape[1]) - 1
-    return jnp.where(mask, packed.take(label, jnp.maximum(run, 0)), 0)
+    # One bit for each pixel of the image, in raster order, marks the first pixels.
+    first = jnp.where(is_root, _first_pixels(found, root, words), 0)
+    bits = jnp.zeros(mask.size // packed.WORD + 1, jnp.uint32)
+    bits = bits.at[first // packed.WORD].add(
+        jnp.where(is_root, packed.bit(first), jnp.uint32(0))
+    )
+    label = packed.rank(packed.marks(bits[None]), first)
+    run = packed.rank_of_pixels(begin, mask.shape[0]) - 1
+    label = packed.take(packed.take(label, root), jnp.maximum(run, 0))
+    return jnp.where(mask, label, 0)
 
 
 def _largest(connectivity, capacity, words, begin, mask):
     found, root, _ = _components(connectivity, capacity, words, begin)
     length = jnp.where(found.valid, found.last - found.first + 1, 0)
     area = jnp.zeros(capacity, jnp.int32).at[root].add(length)
-    # Roots are in raster order, and argmax takes the first of equals.
-    chosen = found.valid & (root == jnp.argmax(area).astype(jnp.int32))
-    component = packed.unpack(runs.flood(words, begin, found, chosen), mask.shape[1])
+    first = _first_pixels(found, root, words)
+    earliest = jnp.argmin(jnp.where(area == jnp.max(area), first, packed.INT32_MAX))
+    chosen = found.valid & (root == earliest.astype(jnp.int32))
+    component = packed.unpack(runs.flood(words, begin, found, chosen), mask.shape[0])
 
     def least(x):
-        return jnp.min(jnp.where(chosen, x, 2**31 - 1))
+        return jnp.min(jnp.where(chosen, x, packed.INT32_MAX))
 
     def most(x):
         return jnp.max(jnp.where(chosen, x, -1))
 
-    width = words.shape[1] * packed.WORD
-    first_row, last_row = least(found.first) // width, most(found.first) // width
-    left, right = least(found.first % width), most(found.last % width)
-    box = jnp.stack([first_row, left, last_row + 1, right + 1])
+    height = words.shape[1] * packed.WORD
+    top, bottom = least(found.first % height), most(found.last % height)
+    left, right = least(found.first) // height, most(found.last) // height
+    box = jnp.stack([top, left, bottom + 1, right + 1])
     return component, jnp.where(begin.count > 0, box, 0)

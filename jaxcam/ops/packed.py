@@ -1,9 +1,11 @@
-"""Boolean images as rows of 32-bit words: counts and positions without a long scan.
+"""Boolean images as words of 32 pixels: counts and positions without a long scan.
 
 A 224 x 224 image has 50,176 pixels but 1,568 words, so a running count over words,
-finished inside a word by `population_count`, costs a fraction of one over pixels.
-Bit `i` of word `k` of a row is column `32 * k + i`; columns beyond the image are 0.
-A *position* is `row * padded_width + column` with the width padded to whole words.
+finished inside a word by `population_count`, costs a fraction of one over pixels. A
+word holds 32 pixels of one column, so that the words of all columns are made at once:
+bit `i` of word `k` of column `x` is the pixel `(32 * k + i, x)`; rows beyond the image
+are 0. A *position* is `x * padded_height + y`, with the height padded to whole words:
+positions run down the columns.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ import jax.numpy as jnp
 from jaxcam._types import Array
 
 WORD = 32
-_INT32_MAX = 2**31 - 1
+INT32_MAX = 2**31 - 1
 
 
 class Marks(NamedTuple):
     """Marked pixels of an image, ready to be counted and found.
 
     Attributes:
-      words: uint32[H, K], the marks.
-      before: int32[H, K], marks at positions before the word.
+      words: uint32[W, K], the marks.
+      before: int32[W, K], marks at positions before the word.
       count: int32[], all marks.
     """
 
@@ -33,11 +35,11 @@ class Marks(NamedTuple):
     count: Array
 
 
-def padded_width(shape: tuple[int, ...]) -> int:
-    """Columns of an image of `shape` rounded up to words; refuses int32 overflow."""
+def padded_height(shape: tuple[int, ...]) -> int:
+    """Rows of an image of `shape` rounded up to words; refuses int32 overflow."""
     height, width = shape
-    padded = -(-width // WORD) * WORD
-    if height * padded > _INT32_MAX:
+    padded = -(-height // WORD) * WORD
+    if padded * width > INT32_MAX:
         raise ValueError(
             f"An image of shape {shape} has more pixels than int32 can number; cut it "
             "into tiles, or resize it with jaxcam.ops.resize."
@@ -46,45 +48,58 @@ def padded_width(shape: tuple[int, ...]) -> int:
 
 
 def pack(mask: Array) -> Array:
-    """bool[H, W] as uint32[H, K]."""
+    """bool[H, W] as uint32[W, K]."""
     return pack_many((mask,))[0]
 
 
 def pack_many(masks: tuple[Array, ...]) -> Array:
-    """Up to eight masks bool[H, W] as uint32[len(masks), H, K], in one pass.
-
-    Four pixels are read as one integer `b0 + b1 << 8 + b2 << 16 + b3 << 24`; the
-    product with the constant brings the four bits together at the top.
-    """
+    """Up to 32 masks bool[H, W] as uint32[len(masks), W, K], in one pass."""
     height, width = masks[0].shape
-    flags = sum(mask.astype(jnp.uint8) << i for i, mask in enumerate(masks))
-    flags = jnp.pad(flags, ((0, 0), (0, padded_width(masks[0].shape) - width)))
-    four = flags.reshape(height, -1, WORD // 4, 4)
-    four = jax.lax.bitcast_convert_type(four, jnp.uint32)
+    flags = masks[0].astype(jnp.uint32)
+    for i, mask in enumerate(masks[1:], start=1):
+        flags |= mask.astype(jnp.uint32) << i
+    flags = jnp.pad(flags, ((0, padded_height(masks[0].shape) - height), (0, 0)))
+    flags = flags.reshape(-1, WORD, width)
+    plane = jnp.arange(len(masks), dtype=jnp.uint32)[:, None, None]
 
-    def word(i):
-        bits = ((four >> i) & 0x01010101) * jnp.uint32(0x10204080) >> 28
-        joined = bits[:, :, 0]
-        for k in range(1, WORD // 4):
-            joined = joined | (bits[:, :, k] << (4 * k))
-        return joined
+    def add_row(i, words):
+        row = jax.lax.dynamic_index_in_dim(flags, i, axis=1, keepdims=False)
+        return words | (((row[None] >> plane) & 1) << i.astype(jnp.uint32))
 
-    return jnp.stack([word(i) for i in range(len(masks))])
+    # On CPU a loop keeps XLA from working the masks out anew for every bit that is
+    # taken from them, and the words for every use of them. It starts from the data, as
+    # shard_map asks of a loop's state.
+    words = jnp.zeros((len(masks), 1, 1), jnp.uint32) & flags[None, :, 0]
+    unroll = jax.default_backend() != "cpu"
+    words = jax.lax.fori_loop(0, WORD, add_row, words, unroll=unroll)
+    return words.swapaxes(1, 2)
 
 
-def unpack(words: Array, width: int) -> Array:
-    """uint32[H, K] as bool[H, width]."""
-    bits = (words[:, :, None] >> jnp.arange(WORD, dtype=jnp.uint32)[None, None]) & 1
-    return bits.astype(jnp.bool_).reshape(words.shape[0], -1)[:, :width]
+def unpack(words: Array, height: int) -> Array:
+    """uint32[W, K] as bool[height, W]."""
+    bits = words.T[:, None, :] >> jnp.arange(WORD, dtype=jnp.uint32)[None, :, None]
+    return (bits & 1).astype(jnp.bool_).reshape(-1, words.shape[0])[:height]
+
+
+def down(words: Array, filling: int = 0) -> Array:
+    """The image moved down by one row; `filling` is what enters at the top."""
+    carry = jnp.pad(words >> 31, ((0, 0), (1, 0)), constant_values=filling)[:, :-1]
+    return (words << 1) | carry
+
+
+def up(words: Array) -> Array:
+    """The image moved up by one row."""
+    carry = jnp.pad(words << 31, ((0, 0), (0, 1)))[:, 1:]
+    return (words >> 1) | carry
 
 
 def marks(words: Array) -> Marks:
     """Running counts of the set bits of `words`."""
     counts = jax.lax.population_count(words).astype(jnp.int32)
-    in_row = jnp.cumsum(counts, axis=1)
-    rows = jnp.cumsum(in_row[:, -1])
-    before = in_row - counts + (rows - in_row[:, -1])[:, None]
-    return Marks(words, before, rows[-1])
+    in_column = jnp.cumsum(counts, axis=1)
+    columns = jnp.cumsum(in_column[:, -1])
+    before = in_column - counts + (columns - in_column[:, -1])[:, None]
+    return Marks(words, before, columns[-1])
 
 
 def take(x: Array, index: Array) -> Array:
@@ -110,16 +125,16 @@ def rank(m: Marks, position: Array) -> Array:
     return take(m.before.reshape(-1), word) + inside.astype(jnp.int32)
 
 
-def rank_of_pixels(m: Marks, width: int) -> Array:
-    """`rank` of every pixel, int32[H, width], without a gather."""
+def rank_of_pixels(m: Marks, height: int) -> Array:
+    """`rank` of every pixel, int32[height, W], without a gather."""
     up_to = (jnp.uint32(2) << jnp.arange(WORD, dtype=jnp.uint32)) - 1
-    inside = jax.lax.population_count(m.words[:, :, None] & up_to[None, None])
-    ranks = m.before[:, :, None] + inside.astype(jnp.int32)
-    return ranks.reshape(ranks.shape[0], -1)[:, :width]
+    inside = jax.lax.population_count(m.words.T[:, None, :] & up_to[None, :, None])
+    ranks = m.before.T[:, None, :] + inside.astype(jnp.int32)
+    return ranks.reshape(-1, m.words.shape[0])[:height]
 
 
 def select(m: Marks, capacity: int) -> Array:
-    """Positions of the marks in raster order, int32[capacity].
+    """Positions of the marks in ascending order, int32[capacity].
 
     Entries from `m.count` on hold the int32 maximum.
     """
@@ -140,7 +155,7 @@ def select(m: Marks, capacity: int) -> Array:
         beyond = left >= skipped
         left = jnp.where(beyond, left - skipped, left)
         inside = jnp.where(beyond, inside + width, inside)
-    return jnp.where(k < m.count, word * WORD + inside, _INT32_MAX)
+    return jnp.where(k < m.count, word * WORD + inside, INT32_MAX)
 
 
 def _spread(x: Array, reach: int) -> Array:

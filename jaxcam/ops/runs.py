@@ -1,11 +1,12 @@
-"""Connected components of a mask, with the runs of pixels in its rows as nodes.
+"""Connected components of a mask, with the runs of pixels in its columns as nodes.
 
-A run is a stretch of object pixels in one row; a 224 x 224 class activation mask has a
-few hundred, noise a few thousand, against 50,176 pixels. Runs are numbered in raster
-order. Two edges a run suffice to connect all that touch: to the first run it touches
-in the row above, and to the first in the row below. For suppose run `k` touches `j` in
-the row above, and `j` is not the first it touches there. Then `j` begins right of
-`k`'s beginning, so no run left of `k` reaches it, and `k` is the first below `j`.
+A run is a stretch of object pixels in one column; a 224 x 224 class activation mask
+has a few hundred, noise a few thousand, against 50,176 pixels. Runs are numbered by
+position, down the columns. Two edges a run suffice to connect all that touch: to the
+first run it touches in the column before, and to the first in the column after. For
+suppose run `k` touches `j` in the column before, and `j` is not the first it touches
+there. Then `j` begins below the beginning of `k`, so no run above `k` reaches it, and
+`k` is the first that touches `j` from the column after.
 
 Labels propagate along the edges by hooking and pointer jumping: each run points to an
 earlier one of its component, roots hook onto smaller roots across an edge, and every
@@ -24,7 +25,7 @@ from jaxcam.ops import packed
 
 
 class Runs(NamedTuple):
-    """The runs of a mask in raster order, up to a capacity.
+    """The runs of a mask in ascending order, up to a capacity.
 
     Attributes:
       first: int32[C], position of the run's first pixel (see `packed`), int32's
@@ -40,16 +41,14 @@ class Runs(NamedTuple):
 
 def beginnings(words: Array) -> packed.Marks:
     """The first pixel of every run of a packed mask."""
-    carry = jnp.pad(words >> 31, ((0, 0), (1, 0)))[:, :-1]
-    return packed.marks(words & ~((words << 1) | carry))
+    return packed.marks(words & ~packed.down(words))
 
 
 def find(words: Array, begin: packed.Marks, capacity: int) -> Runs:
     """The runs of a packed mask; `capacity` must be at least `begin.count`."""
-    carry = jnp.pad(words << 31, ((0, 0), (0, 1)))[:, 1:]
-    end_words = words & ~((words >> 1) | carry)
     # A run that began before a word and goes on in it has not ended before it.
     open_runs = (words & ~begin.words & 1).astype(jnp.int32)
+    end_words = words & ~packed.up(words)
     end = packed.Marks(end_words, begin.before - open_runs, begin.count)
     return Runs(
         packed.select(begin, capacity),
@@ -62,35 +61,36 @@ def touching(
     words: Array,
     begin: packed.Marks,
     runs: Runs,
-    rows: int,
+    columns: int,
     connectivity: Connectivity,
 ) -> Array:
-    """For every run the first run it touches `rows` rows below, or itself if none."""
-    height, width = words.shape[0], words.shape[1] * packed.WORD
+    """For every run the first it touches `columns` further on, or itself if none."""
+    width, height = words.shape[0], words.shape[1] * packed.WORD
     reach = 1 if connectivity == 8 else 0
-    row, left = runs.first // width, runs.first % width
-    right = runs.last % width
-    other = row + rows
-    inside = runs.valid & (other >= 0) & (other < height)
-    origin = jnp.where(inside, other, 0) * width
-    left = origin + jnp.maximum(left - reach, 0)
-    right = origin + jnp.minimum(right + reach, width - 1)
-    # The run that covers `left`, else the next to begin after it.
-    covered = packed.is_set(words, left).astype(jnp.int32)
-    candidate = packed.rank(begin, left) - covered
+    other = runs.first // height + columns
+    inside = runs.valid & (other >= 0) & (other < width)
+    origin = jnp.where(inside, other, 0) * height
+    top = origin + jnp.maximum(runs.first % height - reach, 0)
+    bottom = origin + jnp.minimum(runs.last % height + reach, height - 1)
+    # The run that covers `top`, else the next to begin after it.
+    covered = packed.is_set(words, top).astype(jnp.int32)
+    candidate = packed.rank(begin, top) - covered
     capacity = runs.first.shape[0]
     there = jnp.minimum(candidate, capacity - 1)
-    touches = inside & (candidate < capacity) & (packed.take(runs.first, there) <= right)
+    begins = packed.take(runs.first, there)
+    touches = inside & (candidate < capacity) & (begins <= bottom)
     return jnp.where(touches, candidate, jnp.arange(capacity, dtype=jnp.int32))
 
 
-def propagate(up: Array, down: Array) -> tuple[Array, Array]:
+def propagate(before: Array, after: Array) -> tuple[Array, Array]:
     """The first run of each run's component, and the number of rounds it took.
 
-    `up[k] <= k <= down[k]` are the edges. Only a root hooks, and only onto a smaller
-    root, so no round undoes a connection; the loop ends when every edge joins runs of
-    one root and every pointer is a root. Each run but the first of a component has a
-    smaller one within two rounds of its root hooking, hence about log2(runs) rounds.
+    `before[k] <= k <= after[k]` are the edges. Only a root hooks, and only onto a
+    smaller root, so no round undoes a connection; the loop ends when every edge joins
+    runs of one root and every pointer is a root. Of two roots that touch, the larger
+    hooks; one that does not is absorbed by the next round, or absorbed another. So the
+    number of roots halves in a few rounds, and the rounds grow with the logarithm of
+    the number of runs.
     """
 
     def unsettled(state):
@@ -99,7 +99,7 @@ def propagate(up: Array, down: Array) -> tuple[Array, Array]:
     def settle(state):
         pointer, rounds, _ = state
         root = packed.take(pointer, pointer)
-        below = packed.take(root, down)
+        below = packed.take(root, after)
         low, high = jnp.minimum(root, below), jnp.maximum(root, below)
         target = packed.take(root, high)
         # What does not hook writes its own value, which changes nothing.
@@ -110,9 +110,9 @@ def propagate(up: Array, down: Array) -> tuple[Array, Array]:
         )
         return hooked, rounds + 1, jnp.any(hooked != pointer)
 
-    moving = up[0] >= 0  # True; from the data, as shard_map asks of a loop's state.
-    rounds = 0 * up[0]
-    root, rounds, _ = jax.lax.while_loop(unsettled, settle, (up, rounds, moving))
+    moving = before[0] >= 0  # True; from the data, as shard_map asks of a loop's state.
+    rounds = 0 * before[0]
+    root, rounds, _ = jax.lax.while_loop(unsettled, settle, (before, rounds, moving))
     return root, rounds
 
 
