@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxcam import _checks, _numerics
+from jaxcam import _batching, _checks, _numerics
 from jaxcam._types import Array
 
 _SIDE = 64
@@ -205,7 +205,16 @@ def path(source: Array, target: Array, *, times: int = 8, steps: int = 100) -> A
 
 
 def _fit(source: Array, target: Array, steps: int) -> Array:
-    """The velocity, coarse to fine: float32[h, w, 2]."""
+    """The velocity, float32[h, w, 2]; on CPU the same to the bit for every batch."""
+    return _looped(steps)(source, target)
+
+
+@functools.cache
+def _looped(steps: int):
+    return _batching.looped_on_cpu(functools.partial(_coarse_to_fine, steps=steps))
+
+
+def _coarse_to_fine(source: Array, target: Array, *, steps: int) -> Array:
     shape = _working_shape(source.shape)
     grid = tuple(-(-n // _CELL) for n in shape)
     smooth = [_gaussian(n, 1.0, edge=True) for n in grid]

@@ -154,7 +154,7 @@ def test_a_loss_on_the_map_pulls_it_towards_the_truth():
     assert jnp.isfinite(gradient).all()
     inside = disc((32, 32), 16, 16, 3) > 0
     assert gradient[inside].sum() < 0  # More saliency in the hole, less error.
-    for _ in range(5):
+    for _ in range(12):
         saliency = saliency - 30 * gradient
         last, gradient = value_and_grad(saliency)
     assert last < first / 2
@@ -180,4 +180,5 @@ def test_a_batch_is_its_images_alone_and_large_images_are_registered_small():
     )
     assert together.velocity.shape == (2, 16, 14, 2)
     alone = flow.register(jnp.asarray(source[1]), jnp.asarray(target[1]), steps=20)
-    np.testing.assert_allclose(together.error[1], alone.error, rtol=0.05)
+    np.testing.assert_array_equal(together.velocity[1], alone.velocity)
+    np.testing.assert_allclose(together.error[1], alone.error, rtol=1e-4)
