@@ -12,7 +12,7 @@ from jaxcam import _batching, _checks
 from jaxcam._types import Array, Connectivity, PyTree
 from jaxcam.ops import packed, runs
 
-_CAPACITIES = (512, 1024, 4096)
+_CAPACITIES = (1024, 4096)
 
 
 @functools.partial(jax.jit, static_argnames="connectivity")
@@ -161,7 +161,7 @@ def _capacities(shape: tuple[int, int]) -> tuple[int, ...]:
     return (*(size for size in _CAPACITIES if size < worst), worst)
 
 
-def _components(connectivity, capacity, words, begin):
+def components_of_runs(connectivity, capacity, words, begin):
     """The runs, the first run of each one's component, and the rounds it took."""
     found = runs.find(words, begin, capacity)
     before = runs.touching(words, begin, found, -1, connectivity)
@@ -178,7 +178,7 @@ def _first_pixels(found, root, words):
 
 
 def _label(connectivity, capacity, words, begin, mask):
-    found, root, _ = _components(connectivity, capacity, words, begin)
+    found, root, _ = components_of_runs(connectivity, capacity, words, begin)
     is_root = found.valid & (root == jnp.arange(capacity, dtype=jnp.int32))
     # One bit for each pixel of the image, in raster order, marks the first pixels.
     first = jnp.where(is_root, _first_pixels(found, root, words), 0)
@@ -193,7 +193,7 @@ def _label(connectivity, capacity, words, begin, mask):
 
 
 def _largest(connectivity, capacity, words, begin, mask):
-    found, root, _ = _components(connectivity, capacity, words, begin)
+    found, root, _ = components_of_runs(connectivity, capacity, words, begin)
     length = jnp.where(found.valid, found.last - found.first + 1, 0)
     area = jnp.zeros(capacity, jnp.int32).at[root].add(length)
     first = _first_pixels(found, root, words)

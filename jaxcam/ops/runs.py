@@ -10,7 +10,7 @@ there. Then `j` begins below the beginning of `k`, so no run above `k` reaches i
 
 Labels propagate along the edges by hooking and pointer jumping: each run points to an
 earlier one of its component, roots hook onto smaller roots across an edge, and every
-round each pointer skips to where its target points.
+round each pointer skips four steps ahead.
 """
 
 from __future__ import annotations
@@ -99,6 +99,7 @@ def propagate(before: Array, after: Array) -> tuple[Array, Array]:
     def settle(state):
         pointer, rounds, _ = state
         root = packed.take(pointer, pointer)
+        root = packed.take(root, root)
         below = packed.take(root, after)
         low, high = jnp.minimum(root, below), jnp.maximum(root, below)
         target = packed.take(root, high)
