@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from jaxcam import ops
 from jaxcam.metrics import topology
-from jaxcam.ops import simple_points, warp
+from jaxcam.ops import simple_points, warping
 
 SIDE, BATCH, PAIR_SIDE, PAIRS, HELD_OUT_SEED = 224, 64, 64, 32, 2024
 LIMIT_MS = {"subfields": 0.15, "raster": 20.0}
@@ -92,13 +92,13 @@ def exact_case(order, radius, batch, side, rounds):
     predicted, truth = cam_like_pairs(np.random.default_rng(0), batch, side)
     sources, targets = np.asarray(predicted), np.asarray(truth)
     free = np.asarray(
-        jax.vmap(functools.partial(warp.flippable, radius=radius))(predicted)
+        jax.vmap(functools.partial(warping.flippable, radius=radius))(predicted)
     )
     ours = jax.jit(
-        jax.vmap(functools.partial(warp.mismatches, radius=radius, order=order))
+        jax.vmap(functools.partial(warping.mismatches, radius=radius, order=order))
     )
     # The gate: in the raster order both sides end in the same mask.
-    raster = functools.partial(warp.warp, order="raster")
+    raster = functools.partial(warping.warp, order="raster")
     for i in range(2):
         expected = sequential_descent(sources[i], targets[i], free[i])
         actual = raster(predicted[i], truth[i], may_flip=jnp.asarray(free[i]))

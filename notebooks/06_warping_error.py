@@ -33,7 +33,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from jaxcam.metrics import topology
-from jaxcam.ops import events, flow, warp
+from jaxcam.ops import events, flow, warping
 
 TINY = bool(os.environ.get("JAXCAM_TINY"))
 SIDE = 64
@@ -110,8 +110,8 @@ def strip(frames, target):
 def bent(source, target, steps):
     """A frame: the source bent towards the target by at most so many pixels."""
     source, target = jnp.asarray(source), jnp.asarray(target)
-    free = warp.flippable(source, band=steps)
-    return f"up to {steps} pixels", warp.warp(source, target, may_flip=free), free
+    free = warping.flippable(source, band=steps)
+    return f"up to {steps} pixels", warping.warp(source, target, may_flip=free), free
 
 
 # %%
@@ -147,9 +147,11 @@ stations = flow.path(far, goal, times=times, steps=10 if TINY else 100)
 nothing, everything = jnp.zeros_like(far), jnp.ones_like(far)
 led = [("source", far, nothing)]
 for i, station in enumerate(stations):
-    led.append((f"t = {(i + 1) / times:.1f}", warp.warp(led[-1][1], station), nothing))
-led.append(("led, at the end", warp.warp(led[-1][1], goal), everything))
-led.append(("flips alone", warp.warp(far, goal), everything))
+    led.append(
+        (f"t = {(i + 1) / times:.1f}", warping.warp(led[-1][1], station), nothing)
+    )
+led.append(("led, at the end", warping.warp(led[-1][1], goal), everything))
+led.append(("flips alone", warping.warp(far, goal), everything))
 strip(led, goal)
 
 for title, mask, _ in led[-2:]:

@@ -17,7 +17,7 @@ import numpy as np
 from jaxcam import _checks, _numerics, _spec
 from jaxcam._types import Array, Connectivity
 from jaxcam.metrics import _pooled
-from jaxcam.ops import components, events, flow, skeleton, warp
+from jaxcam.ops import components, events, flow, thinning, warping
 
 Direction: TypeAlias = Literal["prediction_to_truth", "truth_to_prediction", "both"]
 
@@ -37,7 +37,7 @@ def warping_error(
     radius: float | None = 5,
     band: float | None = None,
     count: Literal["all", "mask"] = "all",
-    order: warp.Order = "subfields",
+    order: warping.Order = "subfields",
     method: Literal["exact", "hybrid"] = "exact",
 ) -> Array:
     r"""Share of pixels that still differ after one region was warped onto the other.
@@ -121,7 +121,7 @@ def warping_error_pixels(
     radius: float | None = 5,
     band: float | None = None,
     count: Literal["all", "mask"] = "all",
-    order: warp.Order = "subfields",
+    order: warping.Order = "subfields",
     method: Literal["exact", "hybrid"] = "exact",
 ) -> Array:
     r"""Number of pixels that still differ after one region was warped onto the other.
@@ -165,7 +165,7 @@ def warping_error_pixels(
 
     def one_way(source, target):
         frozen = None if where is None else valid
-        pixels = warp.mismatches(source, target, where=frozen, **options)
+        pixels = warping.mismatches(source, target, where=frozen, **options)
         if method == "hybrid":
             pixels = jnp.minimum(pixels, _led(source, target, valid, **options))
         return pixels.astype(jnp.float32)
@@ -183,7 +183,7 @@ def warping_events(
     connectivity: Connectivity = 8,
     radius: float | None = 5,
     band: float | None = None,
-    order: warp.Order = "subfields",
+    order: warping.Order = "subfields",
     unit: Literal["events", "pixels"] = "events",
 ) -> Array:
     r"""Merges, splits, objects and holes added or deleted that warping cannot mend.
@@ -233,8 +233,8 @@ def warping_events(
     predicted, truth, valid = _completed(predicted, truth, where)
 
     def one_way(source, target):
-        free = warp.flippable(source, where=valid, radius=radius, band=band)
-        warped = warp.warp(
+        free = warping.flippable(source, where=valid, radius=radius, band=band)
+        warped = warping.warp(
             source, target, may_flip=free, connectivity=connectivity, order=order
         )
         happens = events.flip_events(warped, connectivity=connectivity)
@@ -397,7 +397,7 @@ def cl_dice(
       ValueError: A region is not (H, W), the shapes differ, or the connectivity is
         neither 4 nor 8.
 
-    Cost: two thinnings, see `ops.skeleton.skeleton`.
+    Cost: two thinnings, see `ops.skeleton`.
 
     Source: S. Shit et al., "clDice: a novel topology-preserving loss function for
     tubular structure segmentation", CVPR 2021 (arXiv:2003.07311), with hard skeletons.
@@ -413,10 +413,10 @@ def cl_dice(
         return _numerics.count(line & region & valid), length
 
     ours, our_length = lies_in(
-        skeleton.skeleton(predicted, connectivity=connectivity), truth
+        thinning.skeleton(predicted, connectivity=connectivity), truth
     )
     theirs, their_length = lies_in(
-        skeleton.skeleton(truth, connectivity=connectivity), predicted
+        thinning.skeleton(truth, connectivity=connectivity), predicted
     )
     # 2 / (1 / Tp + 1 / Ts), free of a division by zero where nothing agrees.
     score = _numerics.ratio(
@@ -430,7 +430,7 @@ def _completed(
     predicted: Array, truth: Array, where: Array | None
 ) -> tuple[Array, Array, Array]:
     """Two regions that agree where the truth is unknown, and the pixels that count."""
-    predicted, truth = warp.checked(predicted, truth)
+    predicted, truth = warping.checked(predicted, truth)
     valid = _checks.valid_pixels(where, predicted)
     return predicted, jnp.where(valid, truth, predicted), valid
 
@@ -456,10 +456,10 @@ def _directed(direction, one_way, predicted, truth):
 
 def _led(source, target, valid, *, radius, band, connectivity, order, count):
     """Mismatches left by the exact warp along a smooth deformation, then onward."""
-    free = warp.flippable(source, where=valid, radius=radius, band=band)
+    free = warping.flippable(source, where=valid, radius=radius, band=band)
 
     def follow(warped, mask):
-        warped = warp.warp(
+        warped = warping.warp(
             warped, mask, may_flip=free, connectivity=connectivity, order=order
         )
         return warped, None

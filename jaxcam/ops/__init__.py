@@ -13,3 +13,6 @@ from jaxcam.ops.components import largest_component_box as largest_component_box
 from jaxcam.ops.normalization import normalize as normalize
 from jaxcam.ops.placing import place as place
 from jaxcam.ops.resizing import resize as resize
+from jaxcam.ops.thinning import skeleton as skeleton
+from jaxcam.ops.warping import flippable as flippable
+from jaxcam.ops.warping import warp as warp

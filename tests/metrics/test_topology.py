@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from jaxcam.metrics import topology
-from jaxcam.ops import events, warp
+from jaxcam.ops import events, warping
 
 STRUCTURE = {4: ndimage.generate_binary_structure(2, 1), 8: np.ones((3, 3), int)}
 SHAPE = (24, 32)
@@ -395,5 +395,5 @@ def test_the_hybrid_respects_the_limits():
     for pair in itertools.islice(zip(source, target, strict=True), 2):
         direct = topology.warping_error_pixels(*pair, radius=2)
         led = topology.warping_error_pixels(*pair, radius=2, method="hybrid")
-        core = pair[0] & ~warp.flippable(pair[0], radius=2)
+        core = pair[0] & ~warping.flippable(pair[0], radius=2)
         assert int(jnp.sum(core & ~pair[1])) <= led <= direct

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from scipy import ndimage, sparse
 
-from jaxcam.ops import simple_points, warp
+from jaxcam.ops import simple_points, warping
 
 STRUCTURE = {4: ndimage.generate_binary_structure(2, 1), 8: np.ones((3, 3), int)}
 SHAPE = (9, 13)
@@ -78,7 +78,7 @@ def test_flipping_planes_equals_flipping_pixels(shape, connectivity, order):
         expected = one_by_one(
             source, target, may_flip, connectivity, visits(shape, order)
         )
-        actual = warp.warp(
+        actual = warping.warp(
             jnp.asarray(source),
             jnp.asarray(target),
             may_flip=jnp.asarray(may_flip),
@@ -96,7 +96,7 @@ def test_a_warping_keeps_the_topology_and_only_gains(
 ):
     for order in ("subfields", "raster"):
         warped = np.asarray(
-            warp.warp(
+            warping.warp(
                 jnp.asarray(source),
                 jnp.asarray(target),
                 may_flip=jnp.asarray(may_flip),
@@ -144,7 +144,7 @@ def test_every_warping_of_a_small_mask_bounds_the_error_from_below(connectivity)
     bits = 1 << np.arange(16)
     source, target = np.moveaxis((pairs[..., None] & bits) > 0, 1, 0)
 
-    warped = jax.vmap(functools.partial(warp.warp, connectivity=connectivity))(
+    warped = jax.vmap(functools.partial(warping.warp, connectivity=connectivity))(
         jnp.asarray(source.reshape(-1, 4, 4)), jnp.asarray(target.reshape(-1, 4, 4))
     )
     warped = np.asarray(warped).reshape(-1, 16) @ bits
@@ -164,11 +164,11 @@ def test_distances_are_those_of_a_distance_transform(per_image, distance):
     depth = ndimage.distance_transform_edt(np.pad(source, 1))[1:-1, 1:-1]
     height = np.where(source, depth, ndimage.distance_transform_edt(~source))
     shrinks = per_image(
-        functools.partial(warp.flippable, radius=distance), jnp.asarray(source)
+        functools.partial(warping.flippable, radius=distance), jnp.asarray(source)
     )
     np.testing.assert_array_equal(shrinks, depth <= distance)
     moves = per_image(
-        functools.partial(warp.flippable, band=distance), jnp.asarray(source)
+        functools.partial(warping.flippable, band=distance), jnp.asarray(source)
     )
     np.testing.assert_array_equal(moves, height <= distance)
 
@@ -176,10 +176,10 @@ def test_distances_are_those_of_a_distance_transform(per_image, distance):
 def test_the_two_limits_and_frozen_pixels_combine():
     source, frozen = random_masks(4, (16, 16), 1)
     where = jnp.asarray(~frozen)
-    both = warp.flippable(jnp.asarray(source), where=where, radius=1, band=2)
+    both = warping.flippable(jnp.asarray(source), where=where, radius=1, band=2)
     apart = (
-        warp.flippable(jnp.asarray(source), radius=1)
-        & warp.flippable(jnp.asarray(source), band=2)
+        warping.flippable(jnp.asarray(source), radius=1)
+        & warping.flippable(jnp.asarray(source), band=2)
         & where
     )
     np.testing.assert_array_equal(both, apart)
@@ -191,13 +191,13 @@ def test_the_count_is_that_of_the_warped_mask(per_image, count, with_where):
     source, target = (jnp.asarray(m) for m in random_masks(5, (20, 23), 2))
     where = jnp.asarray(random_masks(6, (20, 23), 3)[0]) if with_where else None
     options = {"radius": 2, "connectivity": 4}
-    free = warp.flippable(source, where=where, radius=2)
-    warped = warp.warp(source, target, may_flip=free, connectivity=4)
+    free = warping.flippable(source, where=where, radius=2)
+    warped = warping.warp(source, target, may_flip=free, connectivity=4)
     valid = jnp.ones_like(source) if where is None else where
     counted = valid if count == "all" else free
     keywords = {} if where is None else {"where": where}
     actual = per_image(
-        functools.partial(warp.mismatches, count=count, **options),
+        functools.partial(warping.mismatches, count=count, **options),
         source,
         target,
         **keywords,
@@ -210,10 +210,10 @@ def test_a_batch_gives_what_its_images_give_alone():
     """Whatever the batch-mates, which may take many more rounds."""
     pairs = [random_masks(seed, SHAPE, seed % 3) for seed in range(6)]
     source, target = (jnp.asarray(np.stack(m)) for m in zip(*pairs, strict=True))
-    together = jax.vmap(warp.warp)(source, target)
+    together = jax.vmap(warping.warp)(source, target)
     for i in range(6):
-        np.testing.assert_array_equal(together[i], warp.warp(source[i], target[i]))
-    nested = jax.vmap(jax.vmap(warp.warp))(
+        np.testing.assert_array_equal(together[i], warping.warp(source[i], target[i]))
+    nested = jax.vmap(jax.vmap(warping.warp))(
         source.reshape(2, 3, *SHAPE), target.reshape(2, 3, *SHAPE)
     )
     np.testing.assert_array_equal(nested.reshape(together.shape), together)
@@ -222,18 +222,18 @@ def test_a_batch_gives_what_its_images_give_alone():
 def test_refusals():
     mask = jnp.zeros((3, 4), bool)
     with pytest.raises(TypeError, match="must be boolean"):
-        warp.warp(mask.astype(jnp.float32), mask)
+        warping.warp(mask.astype(jnp.float32), mask)
     with pytest.raises(ValueError, match="shape"):
-        warp.warp(mask, mask[:, :3])
+        warping.warp(mask, mask[:, :3])
     with pytest.raises(ValueError, match="order='random' is not known"):
-        warp.warp(mask, mask, order="random")
+        warping.warp(mask, mask, order="random")
     with pytest.raises(ValueError, match="radius=-1 is no distance"):
-        warp.flippable(mask, radius=-1)
+        warping.flippable(mask, radius=-1)
     with pytest.raises(ValueError, match="count='some' is not known"):
-        warp.mismatches(mask, mask, count="some")
+        warping.mismatches(mask, mask, count="some")
 
 
 def test_an_image_without_pixels_has_nothing_to_warp():
     empty = jnp.zeros((0, 4), bool)
-    assert warp.warp(empty, empty).shape == (0, 4)
-    assert warp.mismatches(empty, empty) == 0
+    assert warping.warp(empty, empty).shape == (0, 4)
+    assert warping.mismatches(empty, empty) == 0
