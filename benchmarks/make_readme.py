@@ -43,7 +43,8 @@ PETS_SHOWN = ("cam", "uniform", "centre")
 PETS_HEAD = """Plain CAM on 658 photographs of pets with pixel masks (Oxford-IIIT Pet,
 squashed to 224 x 224), explaining the best-scored class inside the species' range of
 ImageNet classes, with 95 % intervals; in brackets an independent run on the same
-images, whose resizing differs a little. The first column says what the trimap's border class
+images, whose resizing differs a little. The first column says what the trimap's border
+class
 counts as in mask columns: background, object (`foreground`, the paper's choice), or
 nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR` makes it; one
 row of it is
