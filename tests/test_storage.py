@@ -1,9 +1,9 @@
 """Shards are whole or not there, runs of other settings are never mixed."""
 
 import json
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -197,26 +197,33 @@ def test_a_failure_while_writing_leaves_the_old_shard(tmp_path, monkeypatch):
     assert len(list((tmp_path / "shards").iterdir())) == 1
 
 
-def _write_for_ever(path):
-    number = 0
-    while True:
-        wide = {"index": np.arange(500), "maps": np.random.rand(500, 300)}  # noqa: NPY002
-        storage.write_shard(path, number % 7, wide)
-        number += 1
+_WRITE_FOR_EVER = """
+import pathlib
+import sys
+
+import numpy as np
+
+from jaxcam import storage
+
+number = 0
+while True:
+    wide = {"index": np.arange(500), "maps": np.random.rand(500, 300)}
+    storage.write_shard(pathlib.Path(sys.argv[1]), number % 7, wide)
+    number += 1
+"""
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.11, 0.17, 0.23])
 def test_kill_at_any_moment_leaves_only_whole_shards(tmp_path, seconds):
     storage.open_run(tmp_path, a_manifest())
-    process = multiprocessing.get_context("fork").Process(
-        target=_write_for_ever, args=(tmp_path,), daemon=True
-    )
-    process.start()
+    # A process of its own: a fork of one that runs JAX may deadlock.
+    process = subprocess.Popen([sys.executable, "-c", _WRITE_FOR_EVER, str(tmp_path)])
     while not storage.finished_shards(tmp_path):
+        assert process.poll() is None
         time.sleep(0.002)
     time.sleep(seconds)
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    process.kill()
+    process.wait()
     states = storage.shard_states(tmp_path)
     assert states
     assert all(state == (500, "") for state in states.values())
