@@ -99,15 +99,23 @@ def with_capacity(
     Under `vmap` the batch takes the capacity of the image that needs most, so that
     only one of the programs runs.
     """
-    branches = [functools.partial(kernel, capacity) for capacity in capacities]
-    if len(branches) == 1:
-        return branches[0](*operands)
+    if len(capacities) == 1:
+        return kernel(capacities[0], *operands)
+
+    def branch(capacity, need, *image):
+        # Under shard_map branches must agree on which results vary over devices: all.
+        here = jnp.all(need >= 0)
+        out = kernel(capacity, *image)
+        return jax.tree.map(lambda x: jnp.where(here, x, x), out)
+
+    branches = [functools.partial(branch, capacity) for capacity in capacities]
 
     @jax.custom_batching.custom_vmap
     def one(need, *image):
         sizes = jnp.asarray(capacities[:-1], jnp.int32).reshape(len(branches) - 1, -1)
         too_small = jnp.any(need.reshape(1, -1) > sizes, axis=1)
-        return jax.lax.switch(jnp.sum(too_small, dtype=jnp.int32), branches, *image)
+        bucket = jnp.sum(too_small, dtype=jnp.int32)
+        return jax.lax.switch(bucket, branches, need, *image)
 
     @one.def_vmap
     def _many(axis_size, in_batched, need, *images):

@@ -159,8 +159,8 @@ def graph(ground: Terrain, sizes: tuple[int, int, int], connectivity: Connectivi
 
 def rows_and_columns(ground: Terrain, position: Array) -> tuple[Array, Array]:
     """Of packed positions."""
-    padded = ground.height.shape[0] - 2
-    return position % padded, position // padded
+    x, y = packed.split(position, ground.height.shape[0] - 2)
+    return y, x
 
 
 def level_at(ground: Terrain, position: Array) -> Array:

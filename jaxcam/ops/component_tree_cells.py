@@ -21,6 +21,7 @@ from jaxcam.ops import component_tree_basins as basins
 from jaxcam.ops import component_tree_merge as merging
 
 _ROWS = 32
+_SHIFT = 5
 _NOTHING = -(2**30)
 
 
@@ -94,7 +95,7 @@ def into_rows(x: Array) -> Array:
 
 def _stored(cell: Array, capacity: int) -> Array:
     """Where a cell is stored."""
-    return cell % _ROWS * (capacity // _ROWS) + cell // _ROWS
+    return (cell & (_ROWS - 1)) * (capacity // _ROWS) + (cell >> _SHIFT)
 
 
 def cell_table(
@@ -244,7 +245,7 @@ def running(own: Contents, place: Array) -> Contents:
     last, within = jax.lax.scan(down, nothing, (rows, place == 0))
 
     # What the blocks before bring to a node that began in one of them.
-    before = _doubling(last, place[-1] // _ROWS)
+    before = _doubling(last, place[-1] >> _SHIFT)
     before = Contents(
         jnp.pad(before.counts, ((0, 0), (1, 0)))[:, :-1],
         jnp.pad(before.extents, ((0, 0), (1, 0)))[:, :-1],
@@ -318,7 +319,8 @@ def best(
 def tight_boxes(extents: Array, width: int) -> Array:
     """Boxes int32[L, 4] from extents int32[4, L] and the width of the image."""
     first, bottom, left, right = extents
-    return jnp.stack([-first // width, -left, bottom + 1, right + 1], axis=1)
+    top, _ = packed.split(-first, width)
+    return jnp.stack([top, -left, bottom + 1, right + 1], axis=1)
 
 
 def box_ious(box: Array, truth: Array) -> Array:

@@ -172,8 +172,8 @@ def components_of_runs(connectivity, capacity, words, begin):
 def _first_pixels(found, root, words):
     """Raster index of the first pixel of each root's component, in raster order."""
     width, height = words.shape[0], words.shape[1] * packed.WORD
-    index = found.first % height * width + found.first // height
-    index = jnp.where(found.valid, index, packed.INT32_MAX)
+    x, y = packed.split(found.first, height)
+    index = jnp.where(found.valid, y * width + x, packed.INT32_MAX)
     return jnp.full_like(index, packed.INT32_MAX).at[root].min(index)
 
 
@@ -183,7 +183,7 @@ def _label(connectivity, capacity, words, begin, mask):
     # One bit for each pixel of the image, in raster order, marks the first pixels.
     first = jnp.where(is_root, _first_pixels(found, root, words), 0)
     bits = jnp.zeros(mask.size // packed.WORD + 1, jnp.uint32)
-    bits = bits.at[first // packed.WORD].add(
+    bits = bits.at[packed.word_of(first)].add(
         jnp.where(is_root, packed.bit(first), jnp.uint32(0))
     )
     label = packed.rank(packed.marks(bits[None]), first)
@@ -208,7 +208,7 @@ def _largest(connectivity, capacity, words, begin, mask):
         return jnp.max(jnp.where(chosen, x, -1))
 
     height = words.shape[1] * packed.WORD
-    top, bottom = least(found.first % height), most(found.last % height)
-    left, right = least(found.first) // height, most(found.last) // height
-    box = jnp.stack([top, left, bottom + 1, right + 1])
+    x, top = packed.split(found.first, height)
+    _, bottom = packed.split(found.last, height)
+    box = jnp.stack([least(top), least(x), most(bottom) + 1, most(x) + 1])
     return component, jnp.where(begin.count > 0, box, 0)

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 from jaxcam._types import Array
 
 WORD = 32
+_SHIFT = 5
 INT32_MAX = 2**31 - 1
 
 
@@ -107,19 +108,30 @@ def take(x: Array, index: Array) -> Array:
     return x.at[index].get(mode="promise_in_bounds", wrap_negative_indices=False)
 
 
+def split(position: Array, size: int) -> tuple[Array, Array]:
+    """Quotient and remainder of integers >= 0, without what the sign would cost."""
+    size = jnp.full_like(position, size)
+    return jax.lax.div(position, size), jax.lax.rem(position, size)
+
+
+def word_of(position: Array) -> Array:
+    """Number of the word that holds `position`."""
+    return position >> _SHIFT
+
+
 def bit(position: Array) -> Array:
     """uint32 with the bit of `position` within its word."""
-    return jnp.uint32(1) << (position % WORD).astype(jnp.uint32)
+    return jnp.uint32(1) << (position & (WORD - 1)).astype(jnp.uint32)
 
 
 def is_set(words: Array, position: Array) -> Array:
     """Whether the pixel at `position` is set; positions must lie in the image."""
-    return (take(words.reshape(-1), position // WORD) & bit(position)) != 0
+    return (take(words.reshape(-1), word_of(position)) & bit(position)) != 0
 
 
 def rank(m: Marks, position: Array) -> Array:
     """Number of marks at positions up to and including `position`."""
-    word = position // WORD
+    word = word_of(position)
     up_to = bit(position) | (bit(position) - 1)
     inside = jax.lax.population_count(take(m.words.reshape(-1), word) & up_to)
     return take(m.before.reshape(-1), word) + inside.astype(jnp.int32)

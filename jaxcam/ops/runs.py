@@ -67,11 +67,13 @@ def touching(
     """For every run the first it touches `columns` further on, or itself if none."""
     width, height = words.shape[0], words.shape[1] * packed.WORD
     reach = 1 if connectivity == 8 else 0
-    other = runs.first // height + columns
+    column, first = packed.split(runs.first, height)
+    _, last = packed.split(runs.last, height)
+    other = column + columns
     inside = runs.valid & (other >= 0) & (other < width)
     origin = jnp.where(inside, other, 0) * height
-    top = origin + jnp.maximum(runs.first % height - reach, 0)
-    bottom = origin + jnp.minimum(runs.last % height + reach, height - 1)
+    top = origin + jnp.maximum(first - reach, 0)
+    bottom = origin + jnp.minimum(last + reach, height - 1)
     # The run that covers `top`, else the next to begin after it.
     covered = packed.is_set(words, top).astype(jnp.int32)
     candidate = packed.rank(begin, top) - covered
@@ -123,7 +125,7 @@ def flood(words: Array, begin: packed.Marks, runs: Runs, chosen: Array) -> Array
     Adding the lowest bit of a run to a word flips exactly the run's bits and the
     unset one after them.
     """
-    word = jnp.where(chosen, runs.first // packed.WORD, words.size)
+    word = jnp.where(chosen, packed.word_of(runs.first), words.size)
     seeds = jnp.zeros(words.size, jnp.uint32)
     seeds = seeds.at[word].add(packed.bit(runs.first), mode="drop")
     seeds = seeds.reshape(words.shape)
