@@ -28,7 +28,6 @@ from jaxcam.metrics.localization import (
     energy_pointing_game,
     mean_absolute_error,
     pointing_game,
-    relevance_rank_accuracy,
     soft_f_score,
     soft_precision,
     soft_recall,
@@ -48,6 +47,13 @@ from jaxcam.metrics.overlap import (
 from jaxcam.metrics.pixel_precision import (
     pixel_average_precision,
 )
+from jaxcam.metrics.pixel_ranking import (
+    average_precision,
+    concept_influence,
+    relevance_rank_accuracy,
+    roc_auc,
+    top_k_intersection,
+)
 from jaxcam.metrics.topology import (
     betti_error,
     cl_dice,
@@ -65,12 +71,14 @@ __all__ = [
     "average_drop",
     "average_gain",
     "average_increase",
+    "average_precision",
     "best_box_iou",
     "best_mask_iou",
     "best_threshold",
     "betti_error",
     "box_accuracy_curve",
     "cl_dice",
+    "concept_influence",
     "dice",
     "differentiable_warping_error",
     "energy_pointing_game",
@@ -89,6 +97,7 @@ __all__ = [
     "precision",
     "recall",
     "relevance_rank_accuracy",
+    "roc_auc",
     "saliency_metric",
     "saliency_metric_area",
     "saliency_metric_confidence",
@@ -96,6 +105,7 @@ __all__ = [
     "soft_f_score",
     "soft_precision",
     "soft_recall",
+    "top_k_intersection",
     "warping_error",
     "warping_error_pixels",
     "warping_events",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxcam import _checks, _numerics, _order, _spec
+from jaxcam import _checks, _numerics, _spec
 from jaxcam._types import Array
 
 REGIONS = ("mask", "box")
@@ -288,60 +288,6 @@ def mean_absolute_error(
     return _numerics.masked_mean(jnp.abs(saliency - mask.astype(jnp.float32)), where)
 
 
-def relevance_rank_accuracy(
-    saliency: Array, mask: Array, *, where: Array | None = None
-) -> Array:
-    r"""Share of the K most salient pixels that lie on the object, K its area.
-
-    .. math::
-      \mathrm{RRA}(s, m) = \frac{|\mathrm{top}_K(s) \cap m|}{K}, \qquad K = |m|
-
-    Only the order of the saliency values matters. Pixels tied at the K-th value count
-    at their expectation under a random order, so a constant map scores exactly chance.
-    One image; batch with `jax.vmap`.
-
-    Args:
-      saliency: float[H, W], any scale and sign; larger means more relevant.
-      mask: bool[H, W], true on the object.
-      where: bool[H, W], true on pixels that count. Pixels outside it are neither
-        ranked nor part of the object. `None` counts every pixel.
-
-    Returns:
-      float32[], in [0, 1]; higher is better, 1 is perfect. NaN if the object has no
-      valid pixel or a valid saliency value is NaN.
-
-    Raises:
-      TypeError: `saliency` is not floating point, or a mask is not boolean.
-      ValueError: An argument is not (H, W), or the shapes differ.
-
-    Cost: O(HW) time and memory, 32 passes, no sort.
-
-    Source: L. Arras, A. Osman and W. Samek, "CLEVR-XAI: a benchmark dataset for the
-    ground truth evaluation of neural network explanations", Information Fusion 81,
-    2022 (arXiv:2003.07258); the rule for ties is ours.
-
-    >>> s = jnp.array([[4., 3.], [2., 1.]])
-    >>> m = jnp.array([[True, False], [True, False]])
-    >>> print(relevance_rank_accuracy(s, m))
-    0.5
-    """
-    saliency, mask, where = _checks.map_and_mask(saliency, mask, where)
-    area = _numerics.count(mask)
-    hits = _expected_hits(saliency, mask, where, area.astype(jnp.int32))
-    return _numerics.ratio(hits, area)
-
-
-def _expected_hits(saliency: Array, mask: Array, where: Array, k: Array) -> Array:
-    """Pixels of the mask among the k most salient ones, ties at their expectation."""
-    kth = _order.kth_largest(saliency, k, where=where)
-    above = where & (saliency > kth)
-    tied = where & (saliency == kth)
-    slots_left = k.astype(jnp.float32) - _numerics.count(above)
-    share_of_ties = _numerics.ratio(slots_left, _numerics.count(tied))
-    hits = _numerics.count(mask & above) + share_of_ties * _numerics.count(mask & tied)
-    return _numerics.undefined_if(_numerics.any_nan(saliency, where), hits)
-
-
 def _localization(fn, formula, direction, undefined, cost, source, **more):
     return _spec.MetricSpec(
         fn=fn,
@@ -412,13 +358,5 @@ SPECS = (
         "no pixel counts",
         "O(HW)",
         "Perazzi et al. 2012",
-    ),
-    _localization(
-        relevance_rank_accuracy,
-        "|top_|M|(S) in M| / |M|",
-        1,
-        _NO_OBJECT,
-        "O(HW), 32 passes",
-        "Arras et al. 2022",
     ),
 )
