@@ -255,11 +255,12 @@ def _truth_source(
         batch_size=min(batch_size, len(truth)),
         geometry=geometry,
         border=border,
+        images=False,
     )
     single = [r.candidates[0] for r in truth.records if len(r.candidates) == 1]
     return _Truth(
         len(truth),
-        [record.id for record in truth.records],
+        [record.image_id or record.id for record in truth.records],
         single if len(single) == len(truth) else None,
         {"name": truth.name, "fingerprint": truth.fingerprint(), "rows": len(truth)},
         batches,

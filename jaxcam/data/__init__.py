@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxcam.data import readers_folders as _readers_folders
+from jaxcam.data import readers_masks as _readers_masks
 from jaxcam.data import readers_pets as _readers_pets
 from jaxcam.data import readers_wsol as _readers_wsol
 from jaxcam.data import shapes as _shapes
@@ -42,6 +43,23 @@ _LAYOUTS = {
         "benchmark: truth for `jaxcam score`, no images",
         "how": "--truth DIR",
     },
+    "voc": {
+        "data": "voc",
+        "what": "PASCAL VOC: SegmentationClass/, SegmentationObject/, JPEGImages/; a "
+        "row for each image and class",
+        "how": "--data DIR",
+    },
+    "imagenet_s": {
+        "data": "imagenet_s",
+        "what": "ImageNet-S: validation-segmentation/CLASS/*.png, validation/; a row "
+        "for each image and class",
+        "how": "--data DIR",
+    },
+    "masks": {
+        "data": "masks",
+        "what": "a folder of mask files: truth for `jaxcam score`, no images",
+        "how": "--truth DIR",
+    },
     "classes": {
         "data": "classes",
         "what": "CLASS/*.jpg, a folder a class; masks/CLASS/*.png if wanted",
@@ -72,9 +90,10 @@ def open_dataset(
     """Opens a data set; nothing but names and lists is read before rows are asked for.
 
     Args:
-      spec: A folder; "oxford_pets:FOLDER"; or "shapes", "shapes:SPLIT", each with
-        options if wanted: "shapes:two_objects,n=512,seed=1,size=96".
-      layout: "auto", "oxford_pets", "folder", "classes" or "wsol".
+      spec: A folder; "LAYOUT:FOLDER", as "masks:FOLDER"; or "shapes", "shapes:SPLIT",
+        each with options if wanted: "shapes:two_objects,n=512,seed=1,size=96".
+      layout: "auto", "oxford_pets", "folder", "wsol", "voc", "imagenet_s", "masks" or
+        "classes".
       labels: For Oxford pets: which classes count as right, see
         `jaxcam.data.readers_pets.oxford_pets`.
       length: For shapes: number of images.
@@ -91,28 +110,30 @@ def open_dataset(
     kind, _, rest = str(spec).partition(":")
     if kind == "shapes" or kind.startswith("shapes,"):
         return _open_shapes(str(spec), length)
-    if kind == "oxford_pets" and rest:
-        spec, layout = rest, "oxford_pets"
+    if kind in _LAYOUTS and rest:
+        spec, layout = rest, kind
     folder = Path(spec)
     if not folder.is_dir():
         raise FileNotFoundError(
             f"There is no folder {folder} and no data set of that name; give a folder, "
-            "oxford_pets:FOLDER or shapes; `jaxcam list data` shows what can be read."
+            "LAYOUT:FOLDER or shapes; `jaxcam list data` shows what can be read."
         )
     if layout == "auto":
         layout = _layout(folder)
-    if layout == "wsol":
-        return _readers_wsol.wsol_metadata(folder)
-    if layout == "oxford_pets":
-        return _readers_pets.oxford_pets(folder, labels=labels)
-    readers = {
-        "folder": _readers_folders.image_folder,
-        "classes": _readers_folders.class_folders,
+    common = {"threshold": threshold, "label_set": label_set}
+    openers = {
+        "oxford_pets": lambda: _readers_pets.oxford_pets(folder, labels=labels),
+        "folder": lambda: _readers_folders.image_folder(folder, **common),
+        "wsol": lambda: _readers_wsol.wsol_metadata(folder),
+        "voc": lambda: _readers_masks.voc(folder),
+        "imagenet_s": lambda: _readers_masks.imagenet_s(folder),
+        "masks": lambda: _readers_masks.mask_folder(folder, threshold=threshold),
+        "classes": lambda: _readers_folders.class_folders(folder, **common),
     }
-    if layout not in readers:
-        known = ", ".join(["auto", "oxford_pets", "wsol", *readers])
+    if layout not in openers:
+        known = ", ".join(["auto", *openers])
         raise ValueError(f"layout={layout!r} is not known; choose one of {known}.")
-    return readers[layout](folder, threshold=threshold, label_set=label_set)
+    return openers[layout]()
 
 
 def _open_shapes(spec: str, length: int | None) -> Dataset:
@@ -136,12 +157,19 @@ def _layout(folder: Path) -> str:
         return "oxford_pets"
     if _readers_wsol.is_metadata(folder):
         return "wsol"
+    if _readers_masks.is_voc(folder):
+        return "voc"
+    if _readers_masks.is_imagenet_s(folder):
+        return "imagenet_s"
     if (folder / "images").is_dir():
         return "folder"
+    if _readers_masks.is_masks(folder):
+        return "masks"
     if any(child.is_dir() and child.name != "masks" for child in folder.iterdir()):
         return "classes"
     raise ValueError(
         f"{folder} has no known layout: it holds neither images/ (with masks/, "
-        "trimaps/ or labels.csv), nor annotations/list.txt, nor a folder of images for "
-        "each class; `jaxcam list data` shows the layouts."
+        "trimaps/ or labels.csv), nor annotations/list.txt, nor label images of VOC or "
+        "ImageNet-S, nor masks, nor a folder of images for each class; `jaxcam list "
+        "data` shows the layouts."
     )

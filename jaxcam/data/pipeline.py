@@ -31,6 +31,7 @@ def batches(
     canvas: tuple[int, int] | None = None,
     start: int = 0,
     stop: int | None = None,
+    images: bool = True,
     threads: int = THREADS,
 ) -> Iterator[dict[str, Any]]:
     """Batches of equal shapes; the last one is padded, no row is ever left out.
@@ -49,6 +50,7 @@ def batches(
         fit is not valid.
       start: First row.
       stop: One past the last row.
+      images: False leaves images unread: `image` is then not among the arrays.
       threads: Decoding threads, at most four.
 
     Returns:
@@ -68,7 +70,7 @@ def batches(
         canvas = size
     elif canvas is None:
         canvas = largest_shape(dataset)
-    options = _Options(size, canvas, geometry, border, crop_fraction)
+    options = _Options(size, canvas, geometry, border, crop_fraction, images)
     return _stream(_Reader(dataset, options, stop), start, batch_size, threads)
 
 
@@ -91,6 +93,7 @@ class _Options:
     geometry: geometry_module.Geometry
     border: Border
     crop_fraction: float
+    images: bool
 
 
 def _check(size, batch_size, geometry, border, crop_fraction, start) -> None:
@@ -144,8 +147,9 @@ class _Reader:
 
     def read(self, index: int, record: records.Record) -> Row:
         options = self.options
-        image, truth = record.image(), record.truth()
-        original = image.shape[:2]
+        image = record.image() if options.images else None
+        truth = record.truth()
+        original = record.shape() if image is None else image.shape[:2]
         _same_shape(truth, original)
         frame = geometry_module.frame(
             original, options.size, options.geometry, options.crop_fraction
@@ -158,7 +162,8 @@ class _Reader:
                     f"the image is {_by(original)}, the canvas {_by(options.canvas)}"
                 )
         row = self.empty(index, record, "")
-        row["image"] = geometry_module.resize_image(image, shown)
+        if image is not None:
+            row["image"] = geometry_module.resize_image(image, shown)
         row["size"] = np.array(original, np.int32)
         self.add_truth(row, truth, frame)
         return row
@@ -194,7 +199,9 @@ class _Reader:
     def empty(self, index: int, record: records.Record | None, reason: str) -> Row:
         canvas, slots = self.options.canvas, max(self.dataset.boxes, 1)
         candidates = () if record is None else record.candidates
+        image = np.zeros((*self.options.size, 3), np.uint8)
         return {
+            **({"image": image} if self.options.images else {}),
             "index": np.int64(index),
             "id": "" if record is None else record.id,
             "category": "" if record is None else record.category,
@@ -202,7 +209,6 @@ class _Reader:
             "valid": reason == "",
             "candidates": candidates,
             "label": np.int32(candidates[0] if candidates else -1),
-            "image": np.zeros((*self.options.size, 3), np.uint8),
             "mask": np.zeros(canvas, bool),
             "where": np.zeros(canvas, bool),
             "frame": np.zeros(canvas, bool),

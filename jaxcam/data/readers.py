@@ -109,7 +109,7 @@ def read_trimap(path: Path) -> records.Truth:
     Raises:
       BadRecord: The file is missing, cannot be decoded, or has other values.
     """
-    values = _truth(path, "trimap", mask_files.read_labels)
+    values = read_truth(path, "trimap", mask_files.read_labels)
     found = _values(values)
     if not found <= {OBJECT, BACKGROUND, BORDER}:
         some = ", ".join(map(str, sorted(found)[:5]))
@@ -132,10 +132,15 @@ def read_plain_mask(path: Path, threshold: float | None = None) -> records.Truth
         is no `threshold` above which they are object.
     """
     read = functools.partial(mask_files.read_mask, threshold=threshold)
-    return records.Truth(object=_truth(path, "mask", read))
+    return records.Truth(object=read_truth(path, "mask", read))
 
 
-def _truth(path: Path, what: str, read: Callable[[Path], np.ndarray]) -> np.ndarray:
+def read_truth(path: Path, what: str, read: Callable[[Path], _T]) -> _T:
+    """What `read` makes of a file; any failure is the row's reason.
+
+    Raises:
+      BadRecord: The file is missing or cannot be decoded.
+    """
     try:
         return read(path)
     except FileNotFoundError as error:

@@ -44,6 +44,8 @@ class Record:
       candidates: Classes of the data set's label set that count as right.
       category: What the data set calls the object, if it says: a breed, a class.
       files: Files that the row is read from, for the fingerprint.
+      image_id: What the image is called, where several rows share it; the row's id if
+        empty.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Record:
     candidates: tuple[int, ...] = ()
     category: str = ""
     files: tuple[Path, ...] = ()
+    image_id: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
