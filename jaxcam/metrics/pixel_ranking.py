@@ -73,7 +73,7 @@ def top_k_intersection(
       saliency: float[H, W], any scale and sign; larger means more relevant.
       mask: bool[H, W], true on the object.
       where: bool[H, W], true on pixels that count. `None` counts every pixel.
-      k: How many pixels; at most all that count.
+      k: How many pixels, a whole number; kept between 1 and all that count.
 
     Returns:
       float32[], in [0, 1]; higher is better, 1 is perfect. NaN if the object has no
@@ -119,7 +119,7 @@ def concept_influence(
       saliency: float[H, W], any scale and sign; larger means more relevant.
       mask: bool[H, W], true on the object.
       where: bool[H, W], true on the N pixels that count. `None` counts every pixel.
-      k: How many pixels; at most all that count.
+      k: How many pixels, a whole number; kept between 1 and all that count.
 
     Returns:
       float32[], at least 0; higher is better, 1 is chance. NaN if the object has no
