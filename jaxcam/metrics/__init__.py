@@ -14,6 +14,12 @@ from jaxcam.metrics.box_accuracy import (
     max_box_accuracy_v2,
     max_mask_accuracy,
 )
+from jaxcam.metrics.complexity import (
+    effective_size,
+    entropy_complexity,
+    gini_sparseness,
+    l1_complexity,
+)
 from jaxcam.metrics.faithfulness import (
     absolute_drop,
     average_drop,
@@ -81,9 +87,13 @@ __all__ = [
     "concept_influence",
     "dice",
     "differentiable_warping_error",
+    "effective_size",
     "energy_pointing_game",
+    "entropy_complexity",
     "f_score",
+    "gini_sparseness",
     "intersection_over_union",
+    "l1_complexity",
     "localization_error",
     "localization_hit",
     "max_box_accuracy",
