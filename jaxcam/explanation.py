@@ -60,6 +60,7 @@ def explain(
     full: bool = False,
     batch_size: int = 16,
     seed: int = 0,
+    first: int = 0,
 ) -> Any:
     """Maps of what the model's decisions on these images rest on.
 
@@ -89,6 +90,7 @@ def explain(
       batch_size: Images at a time. Changes the speed, never a map. It is halved, with
         a warning, when the device runs out of memory.
       seed: Seed of the methods that draw numbers; each image has its own, by its place.
+      first: The place of the first image, if these are a part of a longer series.
 
     Returns:
       float32[B, H, W] NumPy array, float32[B, k, H, W] for "top-k"; with `full` an
@@ -113,7 +115,7 @@ def explain(
             raise ValueError(f"{request.name} needs the truth; it is for evaluate.")
     question = _question(targets, len(images))
     place = _Placement(size, normalize)
-    out = _in_batches(model, images, question, requests, place, batch_size, seed)
+    out = _in_batches(model, images, question, requests, place, batch_size, seed, first)
 
     explanations = {
         str(request): _explanation(model, request, out, question)
@@ -234,6 +236,7 @@ def _in_batches(
     place: _Placement,
     batch_size: int,
     seed: int,
+    first: int,
 ) -> dict[str, Any]:
     """Runs the program over all images; arrays with the images as leading axis."""
     program, outputs = _program(model, question, requests, place)
@@ -249,7 +252,7 @@ def _in_batches(
                 jnp.asarray(images[rows]),
                 jnp.asarray(question.values[rows]),
                 jax.random.key(seed),
-                jnp.asarray(rows, jnp.uint32),
+                jnp.asarray(first + rows, jnp.uint32),
             )
             part = jax.device_get(out)
         except jax.errors.JaxRuntimeError as error:

@@ -40,6 +40,8 @@ FLOORS = {
     "rows": 4,
     "evaluation": 5,
     "explanation": 5,
+    "plot": 5,
+    "pictures": 5,
     "scoring": 5,
     "catalogue": 5,
     "training": 5,

@@ -1,0 +1,240 @@
+"""Pictures of saliency maps. Needs matplotlib, the extra `viz`; keeps no state."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib import figure
+
+COLORMAP = "turbo"
+QUANTILE = 0.995
+"""The value that a picture shows as one: a few outliers would darken all else."""
+
+PANEL, GAP, LINE, BAR = 2.3, 0.08, 0.16, 0.75
+"""In inches: a panel's height, gaps, a line of text, and room for the colour bar."""
+
+LARGEST = 512
+"""Longer side of a shown image in pixels; more would not be seen."""
+
+
+def require() -> None:
+    """Makes sure that pictures can be drawn.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed; the message says how it is.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Pictures need matplotlib, which is not installed; get it with "
+            'python -m pip install "jaxcam-eval[viz]" or go without pictures.'
+        ) from error
+
+
+def relative(saliency: np.ndarray) -> np.ndarray:
+    """A map as pictures show it: the positive part over its 99.5 % quantile, up to 1.
+
+    Args:
+      saliency: float[h, w].
+
+    Returns:
+      float[h, w] in [0, 1]: zeros where nothing is positive, ones where a map is a
+      positive constant, NaN as zero.
+
+    >>> relative(np.array([[-1.0, 0.0, 2.0, 2.0]]))
+    array([[0., 0., 1., 1.]])
+    """
+    positive = np.nan_to_num(np.maximum(saliency, 0), posinf=0)
+    top = np.quantile(positive, QUANTILE)
+    top = top if top > 0 else positive.max()
+    if top <= 0:
+        return np.zeros_like(positive)
+    return np.minimum(positive / top, 1)
+
+
+def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
+    """An image in grey under the colours of a map.
+
+    The stronger the map, the more its colour covers; where it is zero the image is
+    seen as it is, without colour.
+
+    Args:
+      image: uint8[H, W, 3].
+      saliency: float[h, w], any scale; brought to the image's grid, bilinear with
+        half-pixel centres.
+
+    Returns:
+      float[H, W, 3] in [0, 1].
+    """
+    from matplotlib import colormaps
+
+    height, width = image.shape[:2]
+    shown = Image.fromarray(relative(saliency).astype(np.float32))
+    shown = np.asarray(shown.resize((width, height), Image.Resampling.BILINEAR))
+    grey = (image @ np.array([0.299, 0.587, 0.114]))[..., None] / 255
+    colours = colormaps[COLORMAP](shown)[..., :3]
+    cover = 0.75 * shown[..., None] ** 0.75
+    return (1 - cover) * grey + cover * colours
+
+
+def explanations(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    classes: Sequence[str],
+    *,
+    notes: Mapping[str, Sequence[str]] | None = None,
+    title: str = "",
+) -> figure.Figure:
+    """One image explained: a row for each class, a column for each method.
+
+    Args:
+      image: uint8[H, W, 3].
+      maps: float[k, h, w] of each method, any scale, by the method's name; further
+        lines of a name, as its layer, are shown small.
+      classes: What the k rows explain.
+      notes: What is to be said on the map of a class, for each method; "" for nothing.
+      title: Over the picture.
+
+    Returns:
+      A figure; `save` writes it.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+    """
+    require()
+    from matplotlib import figure
+
+    image = shrunk(image)
+    width = PANEL * min(max(image.shape[1] / image.shape[0], 0.7), 1.8)
+    letters = int(width * 11)
+    rows = [_wrapped(name, letters) for name in classes]
+    heads = [_wrapped(name, letters) for name in maps]
+    above = [max(map(_lines, [row, *heads])) for row in rows[:1]] + [
+        *map(_lines, rows[1:])
+    ]
+    sheet = _Sheet(width, above, 1 + len(maps), _lines(title) if title else 0)
+    made = figure.Figure(figsize=sheet.size, facecolor="white")
+    if title:
+        made.text(0.5, 1 - GAP / sheet.size[1], title, ha="center", va="top", size=10)
+    for row, name in enumerate(rows):
+        place = sheet.panel(row, 0)
+        _panel(made, place, image, name, size=9, weight="bold")
+        for column, (method, stack) in enumerate(maps.items(), start=1):
+            place = sheet.panel(row, column)
+            head = heads[column - 1] if row == 0 else ""
+            axes = _panel(made, place, overlay(image, stack[row]), head, size=8)
+            if notes and notes[method][row]:
+                _note(axes, notes[method][row])
+    _colour_bar(made, sheet.bar())
+    return made
+
+
+def save(made: figure.Figure, path: Path, *, dpi: int = 150) -> None:
+    """Writes a figure, in the format that the file's suffix names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    made.savefig(path, dpi=dpi)
+
+
+def shrunk(image: np.ndarray) -> np.ndarray:
+    """An image no larger than can be seen: uint8[H, W, 3]."""
+    height, width = image.shape[:2]
+    scale = LARGEST / max(height, width)
+    if scale >= 1:
+        return image
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Sheet:
+    """Where everything lies, in inches, so that no text meets another.
+
+    Attributes:
+      width: Width of a panel.
+      above: Lines of text above each row of panels.
+      columns: Number of panels in a row.
+      title: Lines of the title.
+    """
+
+    width: float
+    above: Sequence[int]
+    columns: int
+    title: int
+
+    @property
+    def size(self) -> tuple[float, float]:
+        text = LINE * (sum(self.above) + self.title)
+        height = (
+            text + len(self.above) * (PANEL + 2 * GAP) + (1 + bool(self.title)) * GAP
+        )
+        return self.columns * (self.width + GAP) + BAR, height
+
+    def panel(self, row: int, column: int) -> tuple[float, float, float, float]:
+        """Left, bottom, width and height of a panel, as shares of the sheet."""
+        wide, high = self.size
+        below = sum(self.above[row + 1 :]) * LINE
+        bottom = GAP + below + (len(self.above) - 1 - row) * (PANEL + 2 * GAP)
+        left = GAP + column * (self.width + GAP)
+        return left / wide, bottom / high, self.width / wide, PANEL / high
+
+    def bar(self) -> tuple[float, float, float, float]:
+        """The colour bar, as tall as a panel, beside the first row."""
+        _, bottom, _, height = self.panel(0, 0)
+        wide = self.size[0]
+        return (wide - BAR + 2 * GAP) / wide, bottom, 0.09 / wide, height
+
+
+def _panel(
+    made: figure.Figure,
+    place: tuple[float, float, float, float],
+    shown: np.ndarray,
+    head: str,
+    *,
+    size: int,
+    weight: str = "normal",
+) -> Any:
+    axes = made.add_axes(place)
+    axes.imshow(shown, interpolation="bilinear")
+    axes.set_title(head, fontsize=size, fontweight=weight, pad=4, linespacing=1.15)
+    axes.set_axis_off()
+    return axes
+
+
+def _note(axes: Any, text: str) -> None:
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 2.5}
+    place = {"transform": axes.transAxes, "ha": "center", "va": "center"}
+    axes.text(0.5, 0.08, text, fontsize=7, bbox=box, **place)
+
+
+def _colour_bar(made: figure.Figure, place: tuple[float, float, float, float]) -> None:
+    from matplotlib import cm, colors
+
+    scale = cm.ScalarMappable(colors.Normalize(0, 1), COLORMAP)
+    bar = made.colorbar(scale, cax=made.add_axes(place))
+    bar.set_ticks([0, 0.5, 1], labels=["0", "½", "1"])
+    bar.set_label(f"saliency over its {QUANTILE:.1%} quantile", fontsize=7)
+    bar.ax.tick_params(labelsize=7, length=2, pad=2)
+    bar.outline.set_visible(False)
+
+
+def _lines(text: str) -> int:
+    return text.count("\n") + 1
+
+
+def _wrapped(text: str, letters: int) -> str:
+    """Each line cut into three at most."""
+    lines = [
+        part
+        for line in text.splitlines()
+        for part in textwrap.wrap(line, letters, max_lines=3, placeholder=" …")
+    ]
+    return "\n".join(lines)
