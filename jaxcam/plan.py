@@ -160,16 +160,13 @@ def resolve(
     inputs = tuple(resolver.field(regions.get(name, name)) for name in spec.inputs)
     options = {name: wanted[name] for name in spec.options if name in wanted}
 
-    known = set(options) | resolver.used | {"region", "predicted", "truth"}
-    unread = (
-        sorted(set(wanted) - known)
-        if spec.regions
-        else sorted(set(wanted) - set(options) - resolver.used)
-    )
+    of_regions = ("region", "predicted", "truth") if spec.regions else ()
+    at_the_end = () if spec.reduce is None else _spec.keyword_options(spec.reduce)
+    known = {*options, *resolver.used, *at_the_end, *of_regions}
+    unread = sorted(set(wanted) - known)
     if unread:
-        accepted = sorted(set(spec.options) | resolver.accepted)
-        if spec.regions:
-            accepted = [*accepted, "region", "predicted", "truth"]
+        accepted = sorted({*spec.options, *resolver.accepted, *at_the_end})
+        accepted = [*accepted, *of_regions]
         raise ValueError(
             f"{spec.name} has no option {unread[0]!r}; it takes {', '.join(accepted)}."
         )
@@ -294,15 +291,18 @@ def _score_one(
         "box": jnp.any(base["box_valid"]),
         None: jnp.bool_(True),
     }
-    values = {}
+    values, computed = {}, {}  # Columns may differ in what is read at the end only.
     for column in columns:
         keywords = dict(column.options)
         if column.where is not None:
             keywords["where"] = _evaluate(column.where, base, memo)
         if "key" in inspect.signature(column.spec.fn).parameters:
             keywords["key"] = base["key"]
-        arguments = [_evaluate(field, base, memo) for field in column.inputs]
-        value = column.spec.fn(*arguments, **keywords)
+        same = (column.spec.fn, column.inputs, column.options, column.where)
+        if same not in computed:
+            arguments = [_evaluate(field, base, memo) for field in column.inputs]
+            computed[same] = column.spec.fn(*arguments, **keywords)
+        value = computed[same]
         defined = present[column.truth]
         if {"correct", "correct_top5"} & {field.name for field in column.inputs}:
             defined = defined & base["label_known"]

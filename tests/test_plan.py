@@ -1,9 +1,12 @@
 """From requests to columns: regions, options, presets, shared fields."""
 
+import dataclasses
+
 import pytest
 
 from jaxcam import plan, registry
 from jaxcam.metrics import presets
+from tests import fields as fields_module
 
 
 def names_of(column):
@@ -104,3 +107,21 @@ def test_suites_are_made_of_metrics():
         assert plan.resolve_all(members)
     expanded = plan.expand_suites(["paper", "dice"])
     assert len(expanded) == len(set(expanded)) == 14
+
+
+def test_what_is_read_at_the_end_shares_the_vectors(monkeypatch):
+    """Three readings of one curve, one computation of it."""
+    names = [f"max_box_accuracy[sigma={s}]" for s in (0.3, 0.5, 0.7)]
+    columns = plan.resolve_all(names)
+    calls = []
+    spec = columns[0].spec
+    counted = dataclasses.replace(
+        spec, fn=lambda *a, **k: calls.append(1) or spec.fn(*a, **k), name=spec.name
+    )
+    columns = [dataclasses.replace(column, spec=counted) for column in columns]
+    given = fields_module.fields(0)
+    values = plan._score_one(columns, given, {})
+    assert len(calls) == 1
+    assert list(values) == names
+    with pytest.raises(ValueError, match=r"it takes connectivity, .*, sigma, "):
+        plan.resolve("max_box_accuracy[tau=0.3]")
