@@ -26,6 +26,9 @@ if hasattr(os, "sched_setaffinity"):
 import jax  # noqa: E402  The affinity must come first.
 import numpy as np  # noqa: E402
 
+# Compilation is timed: what other runs left on disk must not shorten it.
+jax.config.update("jax_enable_compilation_cache", False)
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -38,7 +41,7 @@ class Compared:
       theirs_s: Median seconds a call.
       ratio: Median over rounds of theirs over ours.
       spread: Interquartile range of that ratio over its median.
-      compile_s: Seconds of the first call of ours, compilation included.
+      compile_s: Seconds that compiling ours took; `None` if that was not asked.
       rounds: Number of rounds.
     """
 
@@ -46,7 +49,7 @@ class Compared:
     theirs_s: float
     ratio: float
     spread: float
-    compile_s: float
+    compile_s: float | None
     rounds: int
 
 
@@ -57,11 +60,30 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def compile_seconds(program: Any, *arguments: Any) -> float:
+    """Seconds to trace and compile a jitted function, whatever was compiled before."""
+    jax.clear_caches()
+    start = time.perf_counter()
+    program.lower(*arguments).compile()
+    return time.perf_counter() - start
+
+
 def compare(
-    ours: Callable[[], Any], theirs: Callable[[], Any], *, rounds: int = 9
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    *,
+    rounds: int = 9,
+    compiled: tuple[Any, ...] | None = None,
 ) -> Compared:
-    """Times two sides in turns, A B A B, after a warm-up of each."""
-    compile_s = seconds(ours)
+    """Times two sides in turns, A B A B, after a warm-up of each.
+
+    Args:
+      ours: Our side.
+      theirs: The other side.
+      rounds: How often both are timed.
+      compiled: A jitted function and its arguments, whose compilation is timed apart.
+    """
+    compile_s = None if compiled is None else compile_seconds(*compiled)
     seconds(ours)
     seconds(theirs)
     own, other = [], []
@@ -78,6 +100,37 @@ def compare(
         compile_s,
         rounds,
     )
+
+
+def entry(
+    case: dict[str, Any],
+    compared: Compared,
+    *,
+    ours: int,
+    theirs: int,
+    target: float | None = None,
+    aim: float | None = None,
+) -> dict[str, Any]:
+    """One line of a report: milliseconds an item of both sides, and their ratio.
+
+    Args:
+      case: What was timed.
+      compared: The times.
+      ours: Items that a call of our side handled.
+      theirs: Items that a call of the other side handled.
+      target: The least ratio asked for.
+      aim: The ratio hoped for.
+    """
+    return {
+        "case": case,
+        "ours_ms": 1e3 * compared.ours_s / ours,
+        "theirs_ms": 1e3 * compared.theirs_s / theirs,
+        "ratio": compared.ratio * ours / theirs,
+        "spread": compared.spread,
+        "compile_s": compared.compile_s,
+        "target": target,
+        "aim": aim,
+    }
 
 
 def upsampled_noise(rng: np.random.Generator, native: int, side: int) -> np.ndarray:

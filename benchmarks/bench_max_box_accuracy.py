@@ -1,21 +1,18 @@
 """Box accuracy at 1000 thresholds: how many times faster than the published tool's way?
 
-    python -m benchmarks.bench_max_box_accuracy [--rounds 7] [--batch 8]
+    python -m benchmarks.bench_max_box_accuracy
 
-One process on one core. The tool's way is `cv2.threshold`, `cv2.findContours` and the
-largest contour's box, once per threshold. Both sides take turns, map for map the same;
-the ratio is the median over rounds. Ours is timed with its default definition, and with
-the preset that reproduces the tool.
+The tool's way is `cv2.threshold`, `cv2.findContours` and the largest contour's box,
+once per threshold. Ours is timed with its default definition, and with the preset that
+reproduces the tool.
 """
 
-import argparse
-import json
-import os
-import platform
-import statistics
-import time
-from pathlib import Path
+from __future__ import annotations
 
+# isort: off
+from benchmarks import _timing  # First: it pins the process before JAX starts.
+
+# isort: on
 import cv2
 import jax
 import jax.numpy as jnp
@@ -23,6 +20,7 @@ import numpy as np
 
 from jaxcam.metrics import box_accuracy
 
+BATCH = 8
 SIDE = 224
 TRUTH = np.array([[40, 50, 180, 170]])
 ONE_LARGER = np.array([0, 0, 1, 1])
@@ -108,60 +106,35 @@ def check(fine: np.ndarray) -> None:
     np.testing.assert_allclose(ours("wsol")(whole), np.stack(expected), rtol=1e-5)
 
 
-def compare(fine: np.ndarray, preset: str, rounds: int) -> dict[str, float]:
-    batch = jax.device_put(fine)
-    start = time.perf_counter()
-    program = ours(preset).lower(batch).compile()
-    compile_s = time.perf_counter() - start
-    jax.block_until_ready(program(batch))
-    our_s, tool_s = [], []
-    for _ in range(rounds):
-        start = time.perf_counter()
-        jax.block_until_ready(program(batch))
-        our_s.append(time.perf_counter() - start)
-        start = time.perf_counter()
-        tool(fine)
-        tool_s.append(time.perf_counter() - start)
-    ratios = [theirs / own for theirs, own in zip(tool_s, our_s, strict=True)]
-    low, ratio, high = statistics.quantiles(ratios, n=4)
-    return {
-        "ratio": ratio,
-        "spread": (high - low) / ratio,
-        "ms_a_map": 1e3 * statistics.median(our_s) / len(fine),
-        "tool_ms_a_map": 1e3 * statistics.median(tool_s) / len(fine),
-        "compile_s": compile_s,
-    }
+def measure(name: str, fine: np.ndarray, preset: str, rounds: int) -> dict:
+    batch, program = jax.device_put(fine), ours(preset)
+    compared = _timing.compare(
+        lambda: program(batch),
+        lambda: tool(fine),
+        rounds=rounds,
+        compiled=(program, batch),
+    )
+    return _timing.entry(
+        {"maps": name, "definition": preset, "thresholds": 1000, "batch": len(fine)},
+        compared,
+        ours=len(fine),
+        theirs=len(fine),
+        target=10 if preset == "paper" else None,
+        aim=20 if preset == "paper" else None,
+    )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--out", type=Path, help="folder for the JSON file")
-    arguments = parser.parse_args()
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # Before XLA starts.
+def main(tiny: bool = False) -> dict:
+    batch, rounds = (1, 2) if tiny else (BATCH, 7)
+    cases = dict(list(CASES.items())[:1]) if tiny else CASES
     cv2.setNumThreads(1)
     results = []
-    for name, native in CASES.items():
-        fine = maps(native, arguments.batch)
+    for name, native in cases.items():
+        fine = maps(native, batch)
         check(fine[:2])
-        for preset, target in (("paper", 10), ("wsol", None)):
-            case = {"maps": name, "definition": preset, "batch": arguments.batch}
-            measured = compare(fine, preset, arguments.rounds)
-            results.append({"case": case, **measured, "target": target})
-            print(json.dumps(results[-1]), flush=True)
-    report = {
-        "question": "box accuracy at 1000 thresholds against the published tool's way",
-        "device": f"one core, {platform.machine()}",
-        "versions": {m.__name__: m.__version__ for m in (jax, np, cv2)},
-        "shape": [SIDE, SIDE],
-        "results": results,
-    }
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        path = arguments.out / "max_box_accuracy.json"
-        path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        results += [measure(name, fine, p, rounds) for p in ("paper", "wsol")]
+    return _timing.report("max_box_accuracy", results, tiny=tiny)
 
 
 if __name__ == "__main__":
-    main()
+    _timing.cli(main)

@@ -138,24 +138,14 @@ def main(tiny: bool = False) -> dict:
         loop(looped[0][0], looped[1][0])
 
     compared = _timing.compare(
-        lambda: program(*arguments), run_loop, rounds=2 if tiny else 9
+        lambda: program(*arguments),
+        run_loop,
+        rounds=2 if tiny else 9,
+        compiled=(program, *arguments),
     )
-    return _timing.report(
-        "paper_columns",
-        [
-            {
-                "case": {"columns": len(columns), "batch": batch, "side": side},
-                "ours_ms": 1e3 * compared.ours_s / batch,
-                "theirs_ms": 1e3 * compared.theirs_s,
-                "ratio": compared.ratio * batch,
-                "spread": compared.spread,
-                "compile_s": compared.compile_s,
-                "target": TARGET,
-                "aim": AIM,
-            }
-        ],
-        tiny=tiny,
-    )
+    case = {"columns": len(columns), "batch": batch, "side": side}
+    line = _timing.entry(case, compared, ours=batch, theirs=1, target=TARGET, aim=AIM)
+    return _timing.report("paper_columns", [line], tiny=tiny)
 
 
 if __name__ == "__main__":
