@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxcam import _numerics
 from jaxcam._types import Array
 
 _SIGN = 1 << 31
@@ -64,6 +65,20 @@ def kth_largest(x: Array, k: Array, *, where: Array) -> Array:
         alike = alike & (digit == found)
         key = key | (found.astype(jnp.uint32) << shift)
     return jnp.where(jnp.any(where), _from_ordered_bits(key), -jnp.inf)
+
+
+def top(x: Array, k: Array, *, where: Array) -> tuple[Array, Array, Array]:
+    """The k largest valid values, for a whole float32 `k` in [1, where.sum()].
+
+    Returns:
+      bool[...], values above the k-th largest; bool[...], values equal to it;
+      float32[], the share of these that fit: each one's chance in a random order.
+    """
+    kth = kth_largest(x, k.astype(jnp.int32), where=where)
+    above = where & (x > kth)
+    tied = where & (x == kth)
+    slots_left = k - _numerics.count(above)
+    return above, tied, _numerics.ratio(slots_left, _numerics.count(tied))
 
 
 class Order(NamedTuple):

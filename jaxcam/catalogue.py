@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from jaxcam import data, models, plan, registry
@@ -26,7 +27,7 @@ def metrics_markdown() -> str:
     """The full metric catalogue: one Markdown table a family."""
     parts = []
     families: dict[str, Rows] = {}
-    for name, spec in sorted(registry.all_metrics().items()):
+    for name, spec in _documented(lambda name, _: name):
         families.setdefault(spec.family, []).append(
             (
                 f"`{name}` {ARROWS[spec.direction]}".strip(),
@@ -67,11 +68,15 @@ def metrics_summary_markdown() -> str:
             " / ".join(spec.regions) or "-",
             spec.summary,
         )
-        for name, spec in sorted(
-            registry.all_metrics().items(), key=lambda item: (item[1].family, item[0])
-        )
+        for name, spec in _documented(lambda name, spec: (spec.family, name))
     ]
     return markdown(("metric", "", "range", "regions", "meaning"), rows)
+
+
+def _documented(key: Callable[[str, Any], Any]) -> list[tuple[str, Any]]:
+    """Metrics of one map and of two, in the order of their keys."""
+    both = {**registry.all_metrics(), **registry.all_similarities()}
+    return sorted(both.items(), key=lambda item: key(*item))
 
 
 def methods_markdown() -> str:

@@ -37,6 +37,12 @@ def all_metrics() -> Mapping[str, _spec.MetricSpec]:
     return _specs(metrics, "SPECS")
 
 
+@functools.cache
+def all_similarities() -> Mapping[str, _spec.MetricSpec]:
+    """Measures of two maps by name: functions, as a row of results has one map."""
+    return _specs(metrics, "SIMILARITIES")
+
+
 def all_methods() -> Mapping[str, _spec.MethodSpec]:
     """Every explanation method by name, floors included."""
     return methods.table()

@@ -19,6 +19,7 @@ from tests import fields as fields_module
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 METRICS = registry.all_metrics()
+SIMILARITIES = registry.all_similarities()
 KINDS = ("random", "constant", "one pixel", "huge")
 SECTIONS = ("Args:", "Returns:", "Raises:", "Cost:", "Source:", ">>> ")
 
@@ -129,9 +130,9 @@ def test_padding_changes_nothing_and_absent_truth_is_undefined(name, region):
     assert np.isnan(run(nothing, raw)).all()
 
 
-@every_metric
+@pytest.mark.parametrize("name", sorted({**METRICS, **SIMILARITIES}.keys() - SLOW))
 def test_docstrings_say_everything(name):
-    text = inspect.getdoc(METRICS[name].fn)
+    text = inspect.getdoc({**METRICS, **SIMILARITIES}[name].fn)
     positions = [text.find(section) for section in SECTIONS]
     missing = [s for s, at in zip(SECTIONS, positions, strict=True) if at < 0]
     assert not missing
@@ -143,6 +144,7 @@ def test_docstrings_say_everything(name):
     "spec",
     [
         *METRICS.values(),
+        *SIMILARITIES.values(),
         *registry.all_fields().values(),
         *registry.all_probes().values(),
     ],
@@ -182,7 +184,7 @@ def test_unknown_names_are_refused_with_their_neighbours():
 
 
 def test_every_metric_is_exported_under_its_name():
-    for name, spec in METRICS.items():
+    for name, spec in {**METRICS, **SIMILARITIES}.items():
         if spec.fn.__name__ == name:
             assert getattr(metrics, name) is spec.fn
 

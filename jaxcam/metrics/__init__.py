@@ -38,6 +38,13 @@ from jaxcam.metrics.localization import (
     soft_precision,
     soft_recall,
 )
+from jaxcam.metrics.map_similarity import (
+    kendall,
+    pearson,
+    spearman,
+    ssim,
+    top_k_overlap,
+)
 from jaxcam.metrics.optimal_localization import (
     optimal_localization_recall_precision_error,
 )
@@ -93,6 +100,7 @@ __all__ = [
     "f_score",
     "gini_sparseness",
     "intersection_over_union",
+    "kendall",
     "l1_complexity",
     "localization_error",
     "localization_hit",
@@ -102,6 +110,7 @@ __all__ = [
     "mean_absolute_error",
     "official_localization_error",
     "optimal_localization_recall_precision_error",
+    "pearson",
     "pixel_average_precision",
     "pointing_game",
     "precision",
@@ -115,7 +124,10 @@ __all__ = [
     "soft_f_score",
     "soft_precision",
     "soft_recall",
+    "spearman",
+    "ssim",
     "top_k_intersection",
+    "top_k_overlap",
     "warping_error",
     "warping_error_pixels",
     "warping_events",

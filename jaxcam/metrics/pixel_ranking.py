@@ -246,11 +246,7 @@ def _possible(k: int | Array, where: Array) -> Array:
 
 def _expected_hits(saliency: Array, mask: Array, where: Array, k: Array) -> Array:
     """Pixels of the mask among the k most salient ones, ties at their expectation."""
-    kth = _order.kth_largest(saliency, k.astype(jnp.int32), where=where)
-    above = where & (saliency > kth)
-    tied = where & (saliency == kth)
-    slots_left = k - _numerics.count(above)
-    share_of_ties = _numerics.ratio(slots_left, _numerics.count(tied))
+    above, tied, share_of_ties = _order.top(saliency, k, where=where)
     hits = _numerics.count(mask & above) + share_of_ties * _numerics.count(mask & tied)
     return _numerics.undefined_if(_numerics.any_nan(saliency, where), hits)
 
