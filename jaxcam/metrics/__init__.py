@@ -46,6 +46,7 @@ from jaxcam.metrics.map_similarity import (
     top_k_overlap,
 )
 from jaxcam.metrics.optimal_localization import (
+    localization_recall_precision_error,
     optimal_localization_recall_precision_error,
 )
 from jaxcam.metrics.overlap import (
@@ -104,6 +105,7 @@ __all__ = [
     "l1_complexity",
     "localization_error",
     "localization_hit",
+    "localization_recall_precision_error",
     "max_box_accuracy",
     "max_box_accuracy_v2",
     "max_mask_accuracy",

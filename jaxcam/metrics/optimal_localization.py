@@ -1,4 +1,4 @@
-"""Components as detections, and the one threshold that makes the fewest errors."""
+"""Components as detections: their errors, at a rule's threshold or at the best one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,83 @@ from jaxcam import _checks, _numerics, _spec, ops
 from jaxcam._types import Array, Connectivity
 from jaxcam.metrics import _pooled
 from jaxcam.ops import contours
+
+
+def localization_recall_precision_error(
+    salient_mask: Array,
+    saliency: Array,
+    boxes: Array,
+    box_valid: Array,
+    target: Array,
+    correct: Array,
+    *,
+    where: Array | None = None,
+    tau: float | Array = 0.5,
+    connectivity: Connectivity = 8,
+) -> Array:
+    r"""What the LRP error is read from: errors of the salient components as detections.
+
+    .. math::
+      \mathrm{LRP} = \frac{1}{C} \sum_c \frac{\sum_{\mathrm{TP}}
+      (1 - \mathrm{IoU}) / (1 - \tau) + \mathrm{FP} + \mathrm{FN}}
+      {\mathrm{TP} + \mathrm{FP} + \mathrm{FN}}
+
+    Every component of the salient pixels is a detection: its box, scored by its
+    maximum. In the order of the scores (ties: first in raster order) each takes the
+    free truth box with which its IoU is largest, if that is at least :math:`\tau`; it
+    is then a true positive, else a false one; truth boxes left over are false
+    negatives. If the class is wrong, all detections and all truths are errors. The sums are pooled
+    per class c over the data set: stack the vectors and read `pooled_optimal_error`,
+    which has one threshold here. Boxes tell objects of a class apart, masks do not; so
+    there is no form for masks.
+
+    One image. Batch with `jax.vmap(localization_recall_precision_error)`.
+
+    Args:
+      salient_mask: bool[H, W], the salient pixels, see `ops.binarize`.
+      saliency: float[H, W], larger means more relevant.
+      boxes: float[N, 4], true boxes `[y0, x0, y1, x1]`, half-open, in pixels.
+      box_valid: bool[N], true where there is a box.
+      target: int[], the class of the row.
+      correct: bool[], whether the model's class is right.
+      where: bool[H, W], pixels that count. `None` counts every pixel.
+      tau: The IoU that a true positive needs, below 1.
+      connectivity: 8, or 4 to leave diagonal neighbours apart.
+
+    Returns:
+      float32[5]: the class, the sum of (1 - IoU) / (1 - tau) over true positives, and
+      the numbers of true positives, false positives and false negatives. NaN if no box
+      is valid or the map has a NaN.
+
+    Raises:
+      TypeError: `saliency` is not floating point, or a mask is not boolean.
+      ValueError: Shapes do not fit.
+
+    Cost: one labelling, and N x HW / 2 box IoUs.
+
+    Source: K. Oksuz et al., "Localization Recall Precision (LRP): a new performance
+    metric for object detection", ECCV 2018 (arXiv:1807.01696), averaged over classes.
+
+    >>> s = jnp.array([[1.0, 0.0, 0.4], [1.0, 0.0, 0.0]])
+    >>> truth, valid = jnp.array([[0.0, 0.0, 2.0, 1.0]]), jnp.array([True])
+    >>> v = localization_recall_precision_error(
+    ...     s > 0.3, s, truth, valid, jnp.array(7), jnp.array(True))
+    >>> print(v.tolist(), pooled_optimal_error(v[None]))  # (0 + 1 + 0) / (1 + 1 + 0)
+    [7.0, 0.0, 1.0, 1.0, 0.0] [0.5]
+    """
+    saliency, salient, where = _checks.map_and_mask(saliency, salient_mask, where)
+    undefined = _numerics.any_nan(saliency, where) | ~jnp.any(box_valid)
+    sums = _detection_errors(
+        salient,
+        saliency,
+        jnp.asarray(boxes, jnp.float32),
+        jnp.asarray(box_valid) & correct,
+        jnp.sum(box_valid),
+        tau,
+        connectivity=connectivity,
+    )
+    vector = jnp.append(jnp.asarray(target, jnp.float32), sums)
+    return _numerics.undefined_if(undefined, vector)
 
 
 def optimal_localization_recall_precision_error(
@@ -116,22 +193,39 @@ def _errors(
     connectivity: Connectivity,
 ) -> Array:
     """The four sums float32[T, 4] at every threshold."""
-    ious = jnp.vectorize(ops.box_iou, signature="(n),(n)->()")
 
     def errors(level: Array) -> Array:
         mask = frame & (unit >= level)
-        labels = ops.label_components(mask, connectivity=connectivity)
-        found, exists = contours.label_boxes(labels)
-        score = jnp.full(exists.size + 1, -jnp.inf).at[labels].max(unit)[1:]
-        iou = ious(found.astype(jnp.float32)[:, None], boxes[None])
-        fits = exists[:, None] & matchable[None] & (iou >= tau)
-        missed, hits = _greedy(jnp.where(fits, iou, -1.0), score)
-        counts = jnp.stack([hits, jnp.sum(exists) - hits, truths - hits])
-        missed = missed[None] / (1 - tau)
-        return jnp.concatenate([missed, counts.astype(jnp.float32)])
+        return _detection_errors(
+            mask, unit, boxes, matchable, truths, tau, connectivity=connectivity
+        )
 
     levels = jnp.asarray(np.arange(thresholds) / thresholds, jnp.float32)
     return jax.lax.map(errors, levels)
+
+
+@functools.partial(jax.jit, static_argnames="connectivity")
+def _detection_errors(
+    mask: Array,
+    saliency: Array,
+    boxes: Array,
+    matchable: Array,
+    truths: Array,
+    tau: Array,
+    *,
+    connectivity: Connectivity,
+) -> Array:
+    """Four sums float32[4] of one region: misplacement, TP, FP, FN."""
+    ious = jnp.vectorize(ops.box_iou, signature="(n),(n)->()")
+    labels = ops.label_components(mask, connectivity=connectivity)
+    found, exists = contours.label_boxes(labels)
+    score = jnp.full(exists.size + 1, -jnp.inf).at[labels].max(saliency)[1:]
+    iou = ious(found.astype(jnp.float32)[:, None], boxes[None])
+    fits = exists[:, None] & matchable[None] & (iou >= tau)
+    missed, hits = _greedy(jnp.where(fits, iou, -1.0), score)
+    counts = jnp.stack([hits, jnp.sum(exists) - hits, truths - hits])
+    missed = missed[None] / (1 - tau)
+    return jnp.concatenate([missed, counts.astype(jnp.float32)])
 
 
 def _greedy(iou: Array, score: Array) -> tuple[Array, Array]:
@@ -177,6 +271,8 @@ def pooled_optimal_error(
 ) -> np.ndarray:
     """Error at the threshold that is best for the data set, classes counting alike.
 
+    Of one threshold, it is the error there.
+
     Args:
       values: float[n, 1 + 4 T], the images' vectors; rows with a NaN are left out.
       weights: float[R, n], how often each draw holds each image; `None` is one draw
@@ -217,6 +313,20 @@ def best_error_threshold(
 
 
 SPECS = (
+    _spec.MetricSpec(
+        fn=localization_recall_precision_error,
+        inputs=("salient_mask", "saliency", "boxes", "box_valid", "target", "correct"),
+        family="region against region",
+        formula="mean over classes of (sum over TP of (1 - IoU)/(1 - tau) + FP + FN) / "
+        "(TP + FP + FN)",
+        range=(0.0, 1.0),
+        direction=-1,
+        undefined="no valid box, or a NaN in the map",
+        cost="one labelling",
+        source="Oksuz et al. 2018, arXiv:1807.01696",
+        static=("connectivity",),
+        reduce=pooled_optimal_error,
+    ),
     _spec.MetricSpec(
         fn=optimal_localization_recall_precision_error,
         inputs=("saliency", "boxes", "box_valid", "target", "correct", "frame"),

@@ -64,6 +64,48 @@ def test_agrees_with_the_definition(correct, tau):
     assert (matched > 10) == correct
 
 
+@pytest.mark.parametrize("correct", [True, False])
+def test_a_rules_region_is_judged_as_at_its_threshold(correct):
+    rng = np.random.default_rng(1)
+    boxes = np.array([[0, 0, 4, 4], [1, 5, 7, 9], [0, 0, 9, 9]])
+    valid = np.array([True, True, False])
+    for _ in range(4):
+        s = ndimage.gaussian_filter(rng.random((8, 9)), 1).astype(np.float32)
+        s = np.maximum(s - s.mean(), 0) / (s.max() - s.mean())
+        expected = reference(s, boxes[valid], correct, 0.1)
+        for k in (1, 3):
+            vector = olrp.localization_recall_precision_error(
+                jnp.asarray(s / s.max() >= np.float32(k / THRESHOLDS)),
+                jnp.asarray(s),
+                jnp.asarray(boxes, jnp.float32),
+                jnp.asarray(valid),
+                jnp.array(3),
+                jnp.array(correct),
+                tau=0.1,
+            )
+            np.testing.assert_allclose(vector, [3, *expected[k]], rtol=1e-5)
+
+
+def test_one_region_worked_by_hand(per_image):
+    """The square, IoU 4 / 6, and the corner; diagonal neighbours may be apart."""
+    s = jnp.array([[1.0, 1.0, 0.0, 0.5], [1.0, 1.0, 0.5, 0.0]])
+    truth = jnp.array([[0.0, 0.0, 2.0, 3.0]])
+
+    def call(s, boxes, valid, target, correct, connectivity):
+        return olrp.localization_recall_precision_error(
+            s > 0.2, s, boxes, valid, target, correct, connectivity=connectivity
+        )
+
+    rest = jnp.array([True]), jnp.array(2), jnp.array(True)
+    one = per_image(lambda *a: call(*a, 8), s, truth, *rest)
+    np.testing.assert_allclose(one, [2, (1 - 6 / 8) / 0.5, 1, 0, 0], rtol=1e-5)
+    two = per_image(lambda *a: call(*a, 4), s, truth, *rest)
+    np.testing.assert_allclose(two, [2, 0, 1, 1, 0], atol=1e-6)
+    values = np.stack([np.asarray(one), np.asarray(two)])
+    expected = (0.5 + 0 + 1) / (1 + 1 + 1)
+    np.testing.assert_allclose(olrp.pooled_optimal_error(values), expected)
+
+
 def test_values_worked_by_hand(per_image):
     s = jnp.array([[1.0, 1.0, 0.0, 0.5], [1.0, 1.0, 0.0, 0.0]])
     truth = jnp.array([[0.0, 0.0, 2.0, 3.0]])
@@ -108,6 +150,15 @@ def test_undefined():
     s, box = jnp.ones((3, 3)), jnp.array([[0.0, 0.0, 3.0, 3.0]])
     fn = olrp.optimal_localization_recall_precision_error
     arguments = jnp.array(0), jnp.array(True)
+    plain = olrp.localization_recall_precision_error
+    assert jnp.isnan(plain(s > 0, s, box, jnp.array([False]), *arguments)).all()
+    hole = s.at[0, 0].set(jnp.nan)
+    assert jnp.isnan(plain(s > 0, hole, box, jnp.array([True]), *arguments)).all()
+    where = ~jnp.isnan(hole)
+    kept = plain(s > 0, hole, box, jnp.array([True]), *arguments, where=where)
+    np.testing.assert_allclose(kept, [0, 0, 1, 0, 0])
+    nothing = plain(s > 2, s, box, jnp.array([True]), *arguments)
+    np.testing.assert_allclose(nothing, [0, 0, 0, 0, 1])
     assert jnp.isnan(fn(s, box, jnp.array([False]), *arguments)).all()
     one_nan = s.at[0, 0].set(jnp.nan)
     assert jnp.isnan(fn(one_nan, box, jnp.array([True]), *arguments)).all()
