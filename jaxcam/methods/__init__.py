@@ -14,6 +14,7 @@ from jaxcam.methods.baselines import truth as truth
 from jaxcam.methods.baselines import uniform as uniform
 from jaxcam.methods.eigen import eigen_cam as eigen_cam
 from jaxcam.methods.eigen import eigen_grad_cam as eigen_grad_cam
+from jaxcam.methods.full_gradient import full_grad as full_grad
 from jaxcam.methods.gradient_weighted import cam as cam
 from jaxcam.methods.gradient_weighted import grad_cam as grad_cam
 from jaxcam.methods.gradient_weighted import (

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxcam._types import Array
 
-_LINEAR = frozenset(
+LINEAR = frozenset(
     {
         "add",
         "add_any",
@@ -45,10 +45,10 @@ _LINEAR = frozenset(
 )
 """Linear in all their floating-point operands together."""
 
-_BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
+BILINEAR = frozenset({"mul", "dot_general", "conv_general_dilated"})
 """Linear as long as one operand alone depends on the activation."""
 
-_ELEMENTWISE = frozenset(
+ELEMENTWISE = frozenset(
     {
         "abs",
         "clamp",
@@ -144,7 +144,7 @@ def _step(eqn: Any, operands: list[Any]) -> list[Any]:
         )
     values = bind(*(x[0] if isinstance(x, tuple) else x for x in operands))
     at_reference = bind(*(x[1] if isinstance(x, tuple) else x for x in operands))
-    if name in _ELEMENTWISE:
+    if name in ELEMENTWISE:
         (x,) = (operands[i] for i in dependent)
         difference = [_slope(bind, operands, values[0], at_reference[0]) * x[2]]
     else:
@@ -157,9 +157,9 @@ def _covered(name: str, operands: list[Any], dependent: list[int]) -> bool:
         return not isinstance(operands[0], tuple)
     if name == "div":
         return dependent == [0]
-    if name in _BILINEAR or name in _ELEMENTWISE:
+    if name in BILINEAR or name in ELEMENTWISE:
         return len(dependent) == 1
-    return name in _LINEAR
+    return name in LINEAR
 
 
 def _slope(
