@@ -38,10 +38,10 @@ def localization_recall_precision_error(
     maximum. In the order of the scores (ties: first in raster order) each takes the
     free truth box with which its IoU is largest, if that is at least :math:`\tau`; it
     is then a true positive, else a false one; truth boxes left over are false
-    negatives. If the class is wrong, all detections and all truths are errors. The sums are pooled
-    per class c over the data set: stack the vectors and read `pooled_optimal_error`,
-    which has one threshold here. Boxes tell objects of a class apart, masks do not; so
-    there is no form for masks.
+    negatives. If the class is wrong, all detections and all truths are errors. The sums
+    are pooled per class c over the data set: stack the vectors and read
+    `pooled_optimal_error`, which has one threshold here. Boxes tell objects of a class
+    apart, masks do not; so there is no form for masks.
 
     One image. Batch with `jax.vmap(localization_recall_precision_error)`.
 
