@@ -103,7 +103,7 @@ def test_a_near_miss_counts_strictly_below_the_tolerance(tolerance, hit):
     assert score == hit
 
 
-@pytest.mark.parametrize("tolerance", [2, 3, 4, 9])
+@pytest.mark.parametrize("tolerance", [2, 3, 4, 9, 40, 90])
 def test_the_tolerance_is_a_euclidean_disc(tolerance):
     centre = jnp.zeros((15, 13), bool).at[7, 5].set(True)
     y, x = np.mgrid[:15, :13]
