@@ -19,12 +19,9 @@ import jax.extend as jex
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcam import _jaxprs
 from jaxcam._types import Array
 from jaxcam.methods import rescale
-
-_INSIDE = ("jaxpr", "call_jaxpr", "fun_jaxpr")
-_CALLS = frozenset({"jit", "pjit", "closed_call", "core_call", "remat", "remat2"})
-_CALLS |= {"checkpoint", "custom_lin"}
 
 _ADDING = frozenset({"add", "add_any", "concatenate", "pad", "select_n", "sub"})
 """Affine operations that may bring in a constant."""
@@ -64,20 +61,7 @@ class _Step:
 
     def bind(self, values: Sequence[Array]) -> list[Array]:
         """Results for other values of the operands."""
-        places = {
-            variable: value
-            for variable, value in zip(self.eqn.invars, values, strict=True)
-            if not isinstance(variable, jex.core.Literal)
-        }
-        alone = self.jaxpr.replace(
-            constvars=[],
-            invars=list(places),
-            outvars=list(self.eqn.outvars),
-            eqns=[self.eqn],
-            debug_info=self.jaxpr.debug_info.with_unknown_names(),
-        )
-        run = jex.core.jaxpr_as_fun(jex.core.ClosedJaxpr(alone, []))
-        return run(*places.values())
+        return _jaxprs.bind(self.jaxpr, self.eqn, values)
 
 
 @dataclasses.dataclass
@@ -110,9 +94,10 @@ class _Program:
         self.constants[number] = value
         return number
 
-    def inline(self, closed: Any, arguments: Sequence[int]) -> list[int]:
+    def inline(
+        self, jaxpr: Any, consts: Sequence[Any], arguments: Sequence[int]
+    ) -> list[int]:
         """Adds the operations of a jaxpr; returns the numbers of its results."""
-        jaxpr, consts = getattr(closed, "jaxpr", closed), getattr(closed, "consts", ())
         known = dict(zip(jaxpr.constvars, map(self.constant, consts), strict=True))
         known |= dict(zip(jaxpr.invars, arguments, strict=True))
 
@@ -123,9 +108,9 @@ class _Program:
 
         for eqn in jaxpr.eqns:
             operands = tuple(map(number, eqn.invars))
-            if eqn.primitive.name in _CALLS:
-                inner = next(eqn.params[key] for key in _INSIDE if key in eqn.params)
-                results = self.inline(inner, operands)
+            inner = _jaxprs.called(eqn)
+            if inner is not None:
+                results = self.inline(*inner, operands)
             else:
                 results = [self.new(v.aval) for v in eqn.outvars]
                 self.steps.append(_Step(jaxpr, eqn, operands, tuple(results)))
@@ -136,7 +121,7 @@ class _Program:
 def _flattened(closed: Any) -> _Program:
     program = _Program()
     program.inputs = [program.new(aval) for aval in closed.in_avals]
-    program.outputs = program.inline(closed, program.inputs)
+    program.outputs = program.inline(closed.jaxpr, closed.consts, program.inputs)
     return program
 
 

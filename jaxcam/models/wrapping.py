@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 
+import flax.errors
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen, nnx
 
-from jaxcam._types import PyTree
+from jaxcam._types import Network, PyTree
 from jaxcam.models import linen_adapter, model, nnx_adapter, tapping
 
 
@@ -35,7 +37,9 @@ def wrap(
 
     The module is not changed and need not know of jaxcam: it takes `float[B, H, W, C]`
     and returns logits `float[B, K]`. Arguments `train`, `deterministic` and their like
-    are set to evaluation.
+    are set to evaluation. Layers are the submodules whose output is a map; tokens of a
+    transformer, float[B, T, C], are laid out on the grid of its patches, and a class
+    token and others before them are left out and never edited.
 
     Args:
       module: An `nnx.Module`, or `(linen.Module, variables)`.
@@ -48,7 +52,7 @@ def wrap(
       label_set: Which classes its outputs stand for.
       class_to_output: Output of each class of the label set, where they differ.
       default_layer: The layer that gradient methods tap; the last spatial one by
-        default.
+        default, of a transformer the last whose patches the logits depend on.
       cam_layer: The layer that `cam` taps; `default_layer` by default.
       resize: "squash" or "crop", for images of another shape.
       check: Makes sure once that an image alone gives the logits it gives in a batch.
@@ -114,13 +118,23 @@ def build(
 ) -> model.Model:
     """A model from a call with taps: finds its layers and checks the named ones."""
     shape = (1, *input_spec.size, input_spec.channels)
-    shapes = tapping.list_layers(call, params, shape)
+    try:
+        call = tapping.unfold(call, params, shape)
+        shapes, tokens = tapping.list_layers(call, params, shape)
+    except flax.errors.FlaxError as error:
+        raise ValueError(
+            f"{name} cannot be called in evaluation mode, where nothing is drawn and "
+            f"no state changes: {str(error).partition(' (http')[0]}"
+        ) from error
     spatial = tuple(n for n, s in shapes.items() if s[1] * s[2] > 1)
     if not spatial:
         raise ValueError(
             f"{name} has no layer with a spatial activation (B, h, w, C) that can be "
             "tapped; class activation maps need one."
         )
+    network = tapping.network(call, spatial, tokens)
+    if default_layer is None and tokens:
+        default_layer = _last_read(network, params, shape, spatial)
     default_layer = default_layer or spatial[-1]
     for layer in (default_layer, cam_layer):
         if layer is not None and layer not in spatial:
@@ -130,13 +144,38 @@ def build(
     return model.Model(
         name=name,
         params=params,
-        network=tapping.network(call),
+        network=network,
         input=input_spec,
         layers=spatial,
         default_layer=default_layer,
         cam_layer=cam_layer or default_layer,
         **more,
     )
+
+
+def _last_read(
+    network: Network, params: PyTree, shape: tuple[int, ...], layers: tuple[str, ...]
+) -> str | None:
+    """The last layer whose map the logits depend on.
+
+    A classifier that reads its class token alone reads no other token of its last
+    block; `None` if nothing is read, as by a head of zeros.
+    """
+    x = jax.random.normal(jax.random.key(0), shape)
+    kept = jax.eval_shape(lambda p: network(p, x, keep=layers)[1], params)
+    zeros = {name: jnp.zeros(a.shape, a.dtype) for name, a in kept.items()}
+
+    @jax.jit
+    def read(params, offsets):
+        def mixed(offsets):
+            edit = {n: functools.partial(jnp.add, o) for n, o in offsets.items()}
+            logits = network(params, x, edit=edit)[0].astype(jnp.float32)
+            return jnp.sum(logits * jnp.cos(jnp.arange(logits.size, dtype=jnp.float32)))
+
+        return jax.tree.map(jnp.any, jax.grad(mixed)(offsets))
+
+    found = read(params, zeros)
+    return next((name for name in reversed(layers) if found[name]), None)
 
 
 def digest(params: PyTree) -> str:
