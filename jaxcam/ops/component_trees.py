@@ -20,6 +20,9 @@ from jaxcam.ops import packed
 # A table of basins x levels larger than this is not made.
 _LARGEST_TABLE = 1 << 20
 
+# Of a map so small that this many cells hold any, one table serves all.
+_CELLS_OF_A_SMALL_MAP = 1 << 17
+
 
 def _cells_per_level(basins: int) -> int:
     """Room for components at each level; on maps and noise a tenth of the basins."""
@@ -140,6 +143,8 @@ def _batched(connectivity: Connectivity, strict: bool):
             masks,
             boxes,
         )
+        if sizes == (worst,):
+            return tuple(x[level] for x in best)
         best = _batching.with_capacity(
             missed,
             (0, 1),
@@ -159,11 +164,15 @@ def _capacities(
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
     """Numbers of segments, basins, saddles and sides to make tables for, and the most.
 
+    For a small map the most are the only ones: its table holds whatever it is like.
+
     The most: segments and basins have peaks, and of two neighbours in a column only one
     is a peak; any pixel might be a saddle or a side.
     """
     height, width = shape
     worst = (-(-height // 2) * width,) * 2 + (height * width,) * 2
+    if worst[1] * levels <= _CELLS_OF_A_SMALL_MAP:
+        return (worst,), worst
     smooth = (6 * width, 64, 128, 6 * height)
     rough = (20 * width, 512, 1024, 16 * height)
     sizes = tuple(
@@ -185,7 +194,8 @@ def _by_tables(connectivity, levels, known, sizes, ground, masks, boxes):
     graph = basins.graph(ground, sizes[:3], connectivity)
     tree = merging.merge(graph)
     places = cells.layout(tree)
-    capacity = cells.capacity_for(_cells_per_level(sizes[1]) * levels)
+    per_level = sizes[1] if known == (sizes,) else _cells_per_level(sizes[1])
+    capacity = cells.capacity_for(per_level * levels)
     table, node = cells.cell_table(graph, tree, places, levels, capacity)
     own = cells.own_contents(ground, graph, table, masks, capacity, sizes[3])
     held, level = cells.accumulate(tree, places, node, own)

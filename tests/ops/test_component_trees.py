@@ -110,10 +110,34 @@ settings = functools.partial(
 )
 
 
+@pytest.fixture
+def as_large(monkeypatch):
+    """Small maps take the ways of large ones: tables that may not fit, and sorting."""
+
+    def forget():
+        component_trees._batched.cache_clear()
+        component_trees.component_tree.clear_cache()
+
+    monkeypatch.setattr(component_trees, "_CELLS_OF_A_SMALL_MAP", 0)
+    forget()
+    yield
+    forget()
+
+
 @hypothesis.given(saliency=any_map, where=st.floats(0.5, 1), seed=st.integers(0, 99))
 @settings(max_examples=60)
 def test_any_map(saliency, where, seed):
     check(saliency, where=np.random.default_rng(seed).random(SHAPE) < where)
+
+
+@pytest.mark.usefixtures("as_large")
+@hypothesis.given(saliency=any_map)
+@settings(
+    max_examples=40,
+    suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture],
+)
+def test_any_map_as_if_it_were_large(saliency):
+    check(saliency)
 
 
 @hypothesis.given(saliency=any_map)
@@ -243,10 +267,20 @@ def landscapes():
         yield name, (saliency / saliency.max()).astype(np.float32)
 
 
-@pytest.mark.parametrize(("name", "saliency"), list(landscapes()))
-def test_every_path_gives_the_same(name, saliency):
+@pytest.mark.usefixtures("as_large")
+def test_every_path_gives_the_same():
     """Tables of either size, and sorting: whichever fits, the answer is the same."""
-    sizes, worst = component_trees._capacities(saliency.shape, 16)
+    sizes, worst = component_trees._capacities((72, 80), 16)
+    tables = [
+        jax.jit(functools.partial(component_trees._by_tables, 8, 16, sizes, size))
+        for size in sizes
+    ]
+    sort = jax.jit(functools.partial(component_trees._by_sorting, 8, 16, worst, 1))
+    for name, saliency in landscapes():
+        every_path_gives_the_same(name, saliency, sizes, tables, sort)
+
+
+def every_path_gives_the_same(name, saliency, sizes, tables, sort):
     reached = np.searchsorted(THRESHOLDS, saliency, side="right").astype(np.int32)
     ground = basins.terrain(jnp.asarray(saliency), jnp.asarray(reached), 8)
     counts = [
@@ -267,18 +301,15 @@ def test_every_path_gives_the_same(name, saliency):
         at = [x[1:] for x in best]
         same(component_trees.ComponentTree(*at), expected)
 
-    for fit, size in zip(fits, sizes, strict=True):
-        solved = jax.jit(
-            functools.partial(component_trees._by_tables, 8, 16, sizes, size)
-        )
-        best, missed = solved(ground, masks, truth)
+    for fit, solve in zip(fits, tables, strict=True):
+        best, missed = solve(ground, masks, truth)
         if fit:
             assert not missed
             same_levels(best)
-    solved = jax.jit(functools.partial(component_trees._by_sorting, 8, 16, worst, 1))
-    same_levels(solved(None, ground, masks, truth))
+    same_levels(sort(None, ground, masks, truth))
 
 
+@pytest.mark.usefixtures("as_large")
 def test_cells_that_do_not_fit_are_noticed(monkeypatch):
     monkeypatch.setattr(component_trees, "_cells_per_level", lambda basins: 1)
     component_trees._batched.cache_clear()
@@ -290,6 +321,7 @@ def test_cells_that_do_not_fit_are_noticed(monkeypatch):
     same(tree, label_each_threshold(saliency, THRESHOLDS))
 
 
+@pytest.mark.usefixtures("as_large")
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_a_batch_is_its_images(monkeypatch, platform):
     """Image by image, as on CPU, and all at once; batch-mates of every kind."""
@@ -323,6 +355,7 @@ def test_a_batch_over_devices_and_nested():
         same(one, label_each_threshold(np.asarray(batch[i]), THRESHOLDS))
 
 
+@pytest.mark.usefixtures("as_large")
 def test_agrees_with_labelling_by_ops():
     saliency = jnp.asarray(dict(landscapes())["rough"])
     tree = component_trees.component_tree(saliency, jnp.asarray(THRESHOLDS))
