@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from jaxcam import catalogue
+from jaxcam import catalogue, definitions
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -23,6 +23,20 @@ Generated from the registry and the docstrings. `S` is the saliency map, `M` the
 `P` the predicted region, `p` the probability of the explained class on the image and
 `o` the same on the altered image. Undefined is NaN and counted; each metric's docstring
 says more, with a worked example.
+
+"""
+
+
+METHODS_HEAD = """# Every method
+
+Generated from the docstrings. `x` is the preprocessed image, `y` the score that is
+explained (a class's logit, unless another is asked for), `p` its probability, `A` the
+activation of the tapped layer, of `h` rows, `w` columns and `C` channels, and `G` the
+gradient of `y` in it. Every method that taps a layer takes the options `layer`, one name
+or several as `(a,b)`, and `aggregate`, how the maps of several layers become one:
+`mean` (the default) and `max` of maps divided by their maxima, `product` of maps
+stretched to [0, 1]. Maps are on the layer's grid, not normalised. Options are given in
+brackets: `grad_cam_plus_plus[variant=eq19]`.
 
 """
 
@@ -44,8 +58,7 @@ PETS_HEAD = """Plain CAM on 658 photographs of pets with pixel masks (Oxford-III
 squashed to 224 x 224), explaining the best-scored class inside the species' range of
 ImageNet classes, with 95 % intervals; in brackets an independent run on the same
 images, whose resizing differs a little. The first column says what the trimap's border
-class
-counts as in mask columns: background, object (`foreground`, the paper's choice), or
+class counts as in mask columns: background, object (`foreground`, the paper's choice), or
 nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR` makes it; one
 row of it is
 
@@ -56,7 +69,9 @@ jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz \\
 
 The table says why floors matter: by the box error (LE) SqueezeNet's CAM cannot be told
 from a uniform map, by the mask error (MLE) it can. Box columns do not depend on the
-border rule. The one image with an empty trimap is undefined and left out.
+border rule. The one image with an empty trimap is undefined and left out. The independent
+run's centre is a Gaussian of a quarter of the side, the default here one of half of it, as in
+the literature on weak supervision; `centre[sigma=0.25]` gives its .408 and .493.
 
 """
 
@@ -123,6 +138,8 @@ def main() -> None:
         text = replaced(text, "pets", pets_table())
     text = replaced(text, "performance", performance_table())
     readme.write_text(text, encoding="utf-8")
+    full = ROOT / "jaxcam" / "methods" / "README.md"
+    full.write_text(METHODS_HEAD + definitions.methods_markdown(), encoding="utf-8")
     full = ROOT / "jaxcam" / "metrics" / "README.md"
     full.write_text(METRICS_HEAD + catalogue.metrics_markdown(), encoding="utf-8")
 
