@@ -57,9 +57,9 @@ PETS_SHOWN = ("cam", "uniform", "centre")
 PETS_HEAD = """Plain CAM on 658 photographs of pets with pixel masks (Oxford-IIIT Pet,
 squashed to 224 x 224), explaining the best-scored class inside the species' range of
 ImageNet classes, with 95 % intervals; in brackets an independent run on the same
-images, whose resizing differs a little. The first column says what the trimap's border
-class counts as in mask columns: background, object (`foreground`, the paper's choice), or
-nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR` makes it; one
+images, whose resizing differs a little. The first column says what the border class of
+the trimap counts as in mask columns: background, object (`foreground`, the paper's
+choice), or nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR` makes it; one
 row of it is
 
 ```
@@ -69,9 +69,10 @@ jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz \\
 
 The table says why floors matter: by the box error (LE) SqueezeNet's CAM cannot be told
 from a uniform map, by the mask error (MLE) it can. Box columns do not depend on the
-border rule. The one image with an empty trimap is undefined and left out. The independent
-run's centre is a Gaussian of a quarter of the side, the default here one of half of it, as in
-the literature on weak supervision; `centre[sigma=0.25]` gives its .408 and .493.
+border rule. The one image with an empty trimap is undefined and left out. The centre of
+the independent run is a Gaussian of a quarter of the side, the default here one of half
+of it, as in the literature on weak supervision; `centre[sigma=0.25]` gives its .408 and
+.493.
 
 """
 
