@@ -32,8 +32,8 @@ METHODS_HEAD = """# Every method
 Generated from the docstrings. `x` is the preprocessed image, `y` the score that is
 explained (a class's logit, unless another is asked for), `p` its probability, `A` the
 activation of the tapped layer, of `h` rows, `w` columns and `C` channels, and `G` the
-gradient of `y` in it. Every method that taps a layer takes the options `layer`, one name
-or several as `(a,b)`, and `aggregate`, how the maps of several layers become one:
+gradient of `y` in it. Every method that taps a layer takes the options `layer`, one
+name or several as `(a,b)`, and `aggregate`, how the maps of several layers become one:
 `mean` (the default) and `max` of maps divided by their maxima, `product` of maps
 stretched to [0, 1]. Maps are on the layer's grid, not normalised. Options are given in
 brackets: `grad_cam_plus_plus[variant=eq19]`.

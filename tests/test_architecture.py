@@ -45,6 +45,7 @@ FLOORS = {
     "pictures": 5,
     "scoring": 5,
     "catalogue": 5,
+    "definitions": 5,
     "training": 5,
     "experiments": 5,
     "cli": 6,

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import jaxcam
-from jaxcam import catalogue, metrics, ops, plan, probes, registry
+from jaxcam import catalogue, definitions, metrics, ops, plan, probes, registry
 from tests import fields as fields_module
 
 README = Path(__file__).resolve().parents[1] / "README.md"
@@ -160,6 +160,17 @@ def test_options_are_keyword_only(spec):
     assert set(spec.static) <= set(spec.options)
 
 
+@pytest.mark.parametrize("name", sorted(registry.all_methods()))
+def test_every_method_is_defined_by_a_formula_and_its_options(name):
+    spec = registry.all_methods()[name]
+    text = inspect.getdoc(spec.fn)
+    sections = [text.find(s) for s in (".. math::", "Args:", "Cost:", "Source:")]
+    assert -1 not in sections
+    assert sections == sorted(sections), "sections are out of order"
+    for option in spec.options:
+        assert re.search(rf"^  {option}: ", text, re.MULTILINE), option
+
+
 def modules_with_doctests():
     for package in (ops, metrics, probes):
         for info in pkgutil.iter_modules(package.__path__):
@@ -202,5 +213,7 @@ def test_readme_tables_are_up_to_date():
         )
         assert found is not None
         assert found[1].strip() == expected.strip()
+    full = Path(jaxcam.__file__).parent / "methods" / "README.md"
+    assert definitions.methods_markdown() in full.read_text(encoding="utf-8")
     full = Path(jaxcam.__file__).parent / "metrics" / "README.md"
     assert catalogue.metrics_markdown() in full.read_text(encoding="utf-8")
