@@ -192,17 +192,24 @@ class Explain:
 class Score:
     """Score saved saliency maps of any framework, without a model.
 
-        jaxcam score --maps maps.npz --truth PETS --metrics default
+        jaxcam score --maps maps.npz --truth PETS --metrics localization
+        jaxcam score --maps maps/ --truth CUB --metrics max_box_accuracy --preset wsol
 
-    Maps are found by image id; missing and surplus ids are counted.
+    Maps are found by image id; missing and surplus ids are counted. Truth is a folder:
+    images with masks, WSOL metadata, PASCAL VOC, ImageNet-S, or masks alone (`jaxcam
+    list data`).
     """
 
     maps: Path
     """An npz file, a folder of npy files, or a run directory of jaxcam."""
     truth: str
-    """The data set the maps belong to: a folder, or the name of a data set."""
+    """The data set the maps belong to: a folder, LAYOUT:FOLDER, or a name."""
     metrics: str = "localization"
     """Metrics or suites, separated by commas."""
+    method: str = "maps"
+    """What the maps are called; of a run directory, which method's maps."""
+    floors: bool = True
+    """Score the uniform, centred and random map and the truth itself beside."""
     out: Path | None = None
     """Run directory; results are only printed by default."""
     preset: str = "paper"
@@ -215,6 +222,10 @@ class Score:
     """What the border class of a trimap counts as."""
     normalization: str | None = None
     """How maps are brought to [0, 1]; by default as the preset says."""
+    channels: Literal["sum", "mean", "abs_sum", "abs_max", "l2"] | None = None
+    """How the channels of a map become one; such maps are refused without it."""
+    batch_size: int = 32
+    """Maps at a time; changes the speed, never a value."""
     debug: Debug = False
     """Show the Python traceback of an error."""
 
@@ -226,12 +237,16 @@ class Score:
             self.maps,
             self.truth,
             metrics=_spec.split_requests(self.metrics),
+            method=self.method,
+            floors=self.floors,
             out=self.out,
             preset=self.preset,
             size=(self.size, self.size),
             geometry=self.geometry,
             border=self.border,
             normalization=self.normalization,
+            channels=self.channels,
+            batch_size=self.batch_size,
             show_progress=True,
         )
         _show(result)
