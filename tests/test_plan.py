@@ -125,3 +125,13 @@ def test_what_is_read_at_the_end_shares_the_vectors(monkeypatch):
     assert list(values) == names
     with pytest.raises(ValueError, match=r"it takes connectivity, .*, sigma, "):
         plan.resolve("max_box_accuracy[tau=0.3]")
+
+
+def test_jain_warps_the_truth_with_corners_apart():
+    column = plan.resolve("warping_error", preset="jain")
+    assert dict(column.options)["direction"] == "truth_to_prediction"
+    assert dict(column.options)["connectivity"] == 4
+    labelled = [f for root in column.inputs for f in root.walk()]
+    assert {dict(f.options).get("connectivity") for f in labelled if f.options} == {4}
+    unbounded = plan.resolve("warping_error_unbounded", preset="jain")
+    assert dict(unbounded.options)["radius"] is None

@@ -38,6 +38,7 @@ class Preset:
 
 
 _RECALL_FOR_IOU = {"denominator": "truth"}
+_TRUTH_WARPED = {"connectivity": 4, "direction": "truth_to_prediction"}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
@@ -79,6 +80,21 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             },
             resize="cubic",
             whole_boxes=True,
+        ),
+        "jain": Preset(
+            summary=(
+                "Jain et al. and the plug-in of Fiji: the truth is warped onto the "
+                "prediction, pixels that share only a corner are apart"
+            ),
+            fields={"connectivity": 4},
+            metrics={
+                "warping_error": _TRUTH_WARPED,
+                "warping_error_unbounded": _TRUTH_WARPED,
+                "warping_error_pixels": _TRUTH_WARPED,
+                "warping_events": _TRUTH_WARPED,
+                "betti_error": {"connectivity": 4},
+                "cl_dice": {"connectivity": 4},
+            },
         ),
         "scorecam": Preset(
             summary="the drop tables of Score-CAM: min-max maps, top half of pixels",
