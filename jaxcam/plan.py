@@ -279,10 +279,14 @@ def _truth_kind(
 ) -> str | None:
     if "truth" in spec.inputs:
         return "mask" if regions["truth"] == "mask" else "box"
-    used = {field.name for root in inputs for field in root.walk()}
-    if "boxes" in used:
-        return "box"
-    return "mask" if "mask" in used else None
+    # What a metric reads itself decides before what its fields are made of.
+    own = {field.name for field in inputs}
+    for used in (own, {field.name for root in inputs for field in root.walk()}):
+        if "boxes" in used:
+            return "box"
+        if "mask" in used:
+            return "mask"
+    return None
 
 
 class _FieldResolver:

@@ -63,4 +63,5 @@ def fields(seed, kind="random", shape=SHAPE):
     }
     made = {name: jnp.asarray(value) for name, value in made.items()}
     made["key"] = jax.random.key(seed)
+    made["threshold_tree"] = None  # Found anew by each metric that reads it.
     return made

@@ -45,6 +45,31 @@ def _tree(unit: Array, frame: Array, thresholds: int, **options: Any) -> Any:
     return ops.component_tree(unit, levels, where=frame, **options)
 
 
+def threshold_tree(
+    saliency: Array,
+    mask: Array,
+    where: Array,
+    boxes: Array,
+    frame: Array,
+    *,
+    thresholds: int = 1000,
+    connectivity: Connectivity = 8,
+    strict: bool = False,
+    normalization: Literal["max", "minmax"] = "max",
+) -> ops.ComponentTree:
+    """The components at every threshold, for all metrics that read them."""
+    unit, frame, _ = _unit_map(saliency, frame, normalization)
+    return _tree(
+        unit,
+        frame,
+        thresholds,
+        connectivity=connectivity,
+        strict=strict,
+        truth_masks=jnp.stack([mask & where & frame, where & frame]),
+        truth_boxes=boxes,
+    )
+
+
 def _best_iou(found: Array, boxes: Array, box_valid: Array) -> Array:
     """Best IoU float32[T] of the boxes [T, 4] with the valid ones of [N, 4]."""
     iou = jnp.vectorize(ops.box_iou, signature="(n),(n)->()")(
@@ -100,6 +125,7 @@ def box_accuracy_curve(
     boxes: Array,
     box_valid: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     thresholds: int = 1000,
     connectivity: Connectivity = 8,
@@ -133,6 +159,7 @@ def box_accuracy_curve(
       box_valid: bool[N], true where there is a box.
       frame: bool[H, W], true on pixels of the image, not of padding around it. `None`
         means all.
+      threshold_tree: The components at these thresholds if they are known already.
       thresholds: Their number T.
       connectivity: 8, or 4 to leave diagonal neighbours apart.
       strict: Whether the object is what is above the threshold, not at it.
@@ -175,7 +202,9 @@ def box_accuracy_curve(
         curve = curve[_byte_levels(thresholds)]
     else:
         unit, frame, undefined = _unit_map(saliency, frame, normalization)
-        tree = _tree(unit, frame, thresholds, connectivity=connectivity, strict=strict)
+        tree = threshold_tree or _tree(
+            unit, frame, thresholds, connectivity=connectivity, strict=strict
+        )
         curve = _best_iou(tree.box, boxes, box_valid)
     return _numerics.undefined_if(undefined | ~jnp.any(box_valid), curve)
 
@@ -185,6 +214,7 @@ def max_box_accuracy(
     boxes: Array,
     box_valid: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     thresholds: int = 1000,
     connectivity: Connectivity = 8,
@@ -206,6 +236,7 @@ def max_box_accuracy(
       boxes: float[N, 4].
       box_valid: bool[N].
       frame: bool[H, W] or `None`.
+      threshold_tree: The tree or `None`.
       thresholds: Their number T.
       connectivity: 8 or 4.
       strict: `>` instead of `>=`.
@@ -236,6 +267,7 @@ def max_box_accuracy(
         boxes,
         box_valid,
         frame,
+        threshold_tree,
         thresholds=thresholds,
         connectivity=connectivity,
         strict=strict,
@@ -249,6 +281,7 @@ def max_box_accuracy_v2(
     boxes: Array,
     box_valid: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     thresholds: int = 1000,
     connectivity: Connectivity = 8,
@@ -273,6 +306,7 @@ def max_box_accuracy_v2(
       boxes: float[N, 4].
       box_valid: bool[N].
       frame: bool[H, W] or `None`.
+      threshold_tree: The tree or `None`.
       thresholds: Their number T.
       connectivity: 8 or 4.
       strict: `>` instead of `>=`.
@@ -310,7 +344,7 @@ def max_box_accuracy_v2(
         curve = curve[_byte_levels(thresholds)]
     else:
         unit, frame, undefined = _unit_map(saliency, frame, normalization)
-        tree = _tree(
+        tree = threshold_tree or _tree(
             unit,
             frame,
             thresholds,
@@ -326,6 +360,7 @@ def max_mask_accuracy(
     saliency: Array,
     mask: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     where: Array | None = None,
     thresholds: int = 1000,
@@ -348,6 +383,7 @@ def max_mask_accuracy(
       saliency: float[H, W], larger means more relevant.
       mask: bool[H, W], true on the object.
       frame: bool[H, W], true on pixels of the image; `None` means all.
+      threshold_tree: As in `box_accuracy_curve`.
       where: bool[H, W], true on pixels that count; `None` counts every pixel.
       thresholds: Their number T.
       connectivity: 8 or 4.
@@ -373,7 +409,7 @@ def max_mask_accuracy(
     """
     saliency, mask, where = _checks.map_and_mask(saliency, mask, where)
     unit, frame, undefined = _unit_map(saliency, frame, normalization)
-    tree = _tree(
+    tree = threshold_tree or _tree(
         unit,
         frame,
         thresholds,
@@ -392,6 +428,7 @@ def best_box_iou(
     boxes: Array,
     box_valid: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     thresholds: int = 1000,
     connectivity: Connectivity = 8,
@@ -412,6 +449,7 @@ def best_box_iou(
       boxes: float[N, 4].
       box_valid: bool[N].
       frame: bool[H, W] or `None`.
+      threshold_tree: The tree or `None`.
       thresholds: Their number T.
       connectivity: 8 or 4.
       strict: `>` instead of `>=`.
@@ -440,6 +478,7 @@ def best_box_iou(
         boxes,
         box_valid,
         frame,
+        threshold_tree,
         thresholds=thresholds,
         connectivity=connectivity,
         strict=strict,
@@ -453,6 +492,7 @@ def best_mask_iou(
     saliency: Array,
     mask: Array,
     frame: Array | None = None,
+    threshold_tree: ops.ComponentTree | None = None,
     *,
     where: Array | None = None,
     thresholds: int = 1000,
@@ -472,6 +512,7 @@ def best_mask_iou(
       saliency: As in `max_mask_accuracy`, as are all the arguments.
       mask: bool[H, W].
       frame: bool[H, W] or `None`.
+      threshold_tree: The tree or `None`.
       where: bool[H, W] or `None`.
       thresholds: Their number T.
       connectivity: 8 or 4.
@@ -498,6 +539,7 @@ def best_mask_iou(
         saliency,
         mask,
         frame,
+        threshold_tree,
         where=where,
         thresholds=thresholds,
         connectivity=connectivity,
@@ -612,9 +654,18 @@ def accuracy_area(
     return accuracy_curve(values, weights, sigma=sigma).mean(axis=1)
 
 
-_BOX_INPUTS = ("saliency", "boxes", "box_valid", "frame")
-_MASK_INPUTS = ("saliency", "mask", "frame")
+_BOX_INPUTS = ("saliency", "boxes", "box_valid", "frame", "threshold_tree")
+_MASK_INPUTS = ("saliency", "mask", "frame", "threshold_tree")
 _STATIC = ("thresholds", "connectivity", "strict", "normalization")
+
+FIELDS = (
+    _spec.FieldSpec(
+        fn=threshold_tree,
+        inputs=("saliency", "mask", "where", "boxes", "frame"),
+        name="threshold_tree",
+        static=_STATIC,
+    ),
+)
 
 _spec_of = functools.partial(
     _spec.MetricSpec,

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
+from jaxcam import plan
 from jaxcam.data import wsol
 from jaxcam.metrics import box_accuracy
+from tests import fields as fields_module
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "wsol.npz")
 THRESHOLDS = 10
@@ -281,3 +283,26 @@ def test_refusals():
         box_accuracy.best_accuracy(np.ones(3))
     with pytest.raises(ValueError, match=r"weights must have shape \(R, 2\)"):
         box_accuracy.best_accuracy(np.ones((2, 3)), np.ones(2))
+
+
+@pytest.mark.slow
+def test_one_tree_serves_every_metric_of_a_program():
+    """Side by side in one program, as alone with a tree of their own."""
+    given = fields_module.fields(3)
+    shared = {name: given[name][None] for name in plan.SHARED_FIELDS}
+    raw = given["raw_saliency"][None, None]
+    names = (
+        "box_accuracy_curve",
+        "max_box_accuracy_v2",
+        "best_box_iou",
+        "max_mask_accuracy",
+        "best_mask_iou",
+    )
+    columns = plan.resolve_all(f"{name}[thresholds=9]" for name in names)
+    assert len({column.inputs[-1] for column in columns}) == 1
+    values = plan.score_program(columns)(shared, raw)
+    for column in columns:
+        inputs = (given[name] for name in column.spec.inputs if name in given)
+        where = {} if column.where is None else {"where": given[column.where.name]}
+        alone = column.spec.fn(*inputs, **dict(column.options), **where)
+        np.testing.assert_allclose(values[column.label][0, 0], alone, rtol=1e-6)
