@@ -1,12 +1,14 @@
 """Makes `methods_*.npz`: maps of peer libraries for the tests of `jaxcam.methods`.
 
-Run once, in an environment of its own, with the folder of weights as the argument:
+Run once, in an environment of its own, with the folder of weights as the argument, and
+names of the files to make, all by default:
 
-    python tests/golden/make_methods.py ../shared/weights
+    python tests/golden/make_methods.py ../shared/weights [NAME ...]
 
 Needs torch, torchvision (imported by the peers), grad-cam, torchcam and captum. Every
 file records the versions that made it. The networks are rebuilt from `arch.json` as
-modules, so that the peers' hooks work; the images are those of `reference.npz`.
+modules, so that the peers' hooks work; the images are those of `reference.npz`. The
+ResNet-18 is torchvision's, with weights and BatchNorm statistics drawn by NumPy.
 """
 
 import importlib.metadata
@@ -26,11 +28,14 @@ for _name in ("nms", "qnms"):
 import captum.attr as captum  # noqa: E402
 import pytorch_grad_cam as pgc  # noqa: E402
 import torchcam.methods as torchcam  # noqa: E402
+import torchvision.models  # noqa: E402
 from pytorch_grad_cam.utils import model_targets  # noqa: E402
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PACKAGES = ("torch", "torchvision", "grad-cam", "torchcam", "captum", "numpy")
 SCALE = 1000.0
+AXES = {"OIHW": (0, 1, 2, 3), "OHWI": (0, 3, 1, 2), "1HWC": (3, 0, 1, 2)}
+ACTIVATIONS = {"relu": nn.ReLU, "relu6": nn.ReLU6}
 
 
 class Shortcut(nn.Module):
@@ -56,8 +61,12 @@ class Concat(nn.Module):
 
 
 class Mean(nn.Module):
+    def __init__(self, keep):
+        super().__init__()
+        self.keep = keep
+
     def forward(self, x):
-        return x.mean((2, 3))
+        return x.mean((2, 3), keepdim=self.keep)
 
 
 def module_of(node, weights):
@@ -65,12 +74,26 @@ def module_of(node, weights):
     op = node["op"]
     if op == "conv":
         kernel = torch.tensor(weights[node["w"]])
-        pad = 0 if node["pad"] == "VALID" else node["pad"][0][0]
-        out, inside, size, _ = kernel.shape
-        conv = nn.Conv2d(inside, out, size, node["stride"], pad, bias=bool(node["b"]))
-        conv.weight.data = kernel
+        kernel = kernel.permute(*AXES[node.get("layout", "OIHW")])
+        same = node["pad"] == "SAME"
+        pad = 0 if same or node["pad"] == "VALID" else node["pad"][0][0]
+        out, _, size, _ = kernel.shape
+        groups = node.get("groups", 1)
+        conv = nn.Conv2d(
+            kernel.shape[1] * groups,
+            out,
+            size,
+            node["stride"],
+            pad,
+            groups=groups,
+            bias=bool(node["b"]),
+        )
+        conv.weight.data = kernel.contiguous()
         if node["b"]:
             conv.bias.data = torch.tensor(weights[node["b"]])
+        if same and size == 3:  # TensorFlow's rule, for sides that are even.
+            before = 2 - node["stride"]
+            return nn.Sequential(nn.ZeroPad2d((before, 1, before, 1)), conv)
         return (
             nn.Sequential(conv, norm_of(node["bn"], weights)) if "bn" in node else conv
         )
@@ -78,12 +101,14 @@ def module_of(node, weights):
         linear = nn.Linear(*weights[node["w"]].shape[::-1])
         linear.weight.data = torch.tensor(weights[node["w"]])
         linear.bias.data = torch.tensor(weights[node["b"]])
-        return linear
+        return nn.Sequential(nn.Flatten(), linear)
     if op == "maxpool":
         return nn.MaxPool2d(node["k"], node["stride"])
     if op == "shortcutA":
         return Shortcut(node["pad_channels"])
-    return {"add": Add, "concat": Concat, "gap": Mean}[op]()
+    if op == "gap":
+        return Mean(node.get("keepdims", False))
+    return {"add": Add, "concat": Concat, "flatten": nn.Flatten}[op]()
 
 
 def norm_of(bn, weights):
@@ -105,8 +130,8 @@ class Net(nn.Module):
         self.nodes, self.start = nodes[first:], start
         for node in self.nodes:
             layer = [module_of(node, weights)]
-            if node.get("act") == "relu":
-                layer.append(nn.ReLU())
+            if node.get("act") in ACTIVATIONS:
+                layer.append(ACTIVATIONS[node["act"]]())
             name = node["out"].replace(".", "_")
             self.add_module(name, layer[0])
             self.add_module(
@@ -138,7 +163,7 @@ def native(method, net, layer, x, targets):
     return image.detach().numpy() if isinstance(image, torch.Tensor) else image
 
 
-def pgc_maps(net, layer, x, classes):
+def pgc_maps(net, layer, x, classes, leave_out=()):
     plain = [model_targets.ClassifierOutputTarget(c) for c in classes]
     rest = [model_targets.ClassifierOutputReST(c) for c in classes]
 
@@ -160,6 +185,8 @@ def pgc_maps(net, layer, x, classes):
     }
     maps = {}
     for name, (method, targets) in methods.items():
+        if name in leave_out:
+            continue
         maps[f"pytorch-grad-cam/{name}"] = native(method, net, layer, x, targets)
     with torch.no_grad():
         logits = net(x).numpy()
@@ -172,7 +199,7 @@ def pgc_maps(net, layer, x, classes):
     return maps
 
 
-def torchcam_maps(net, layer, x, classes, linear):
+def torchcam_maps(net, layer, x, classes, linear, leave_out=()):
     methods = {
         "grad_cam": (torchcam.GradCAM, {}),
         "grad_cam_plus_plus": (torchcam.GradCAMpp, {}),
@@ -185,6 +212,8 @@ def torchcam_maps(net, layer, x, classes, linear):
         methods["cam"] = (torchcam.CAM, {"fc_layer": linear})
     maps, shape = {}, tuple(x.shape[1:])
     for name, (method, options) in methods.items():
+        if name in leave_out:
+            continue
         with method(net, layer, input_shape=shape, **options) as extractor:
             scores = net(x)
             out = extractor(list(classes), scores, normalized=False)
@@ -226,13 +255,28 @@ def lift_maps(net, head, name, x, classes):
     return {"captum/lift_cam": torch.relu((weights * a).sum(1)).detach().numpy()}
 
 
-def make(folder, name, layers, count):
+def load(folder, name, count, mean=MEAN, std=STD):
+    """Nodes, weights and preprocessed images of a network."""
     arch = json.loads((folder / name / "arch.json").read_text())
     weights = dict(np.load(next((folder / name).glob(f"{name}*.npz"))))
     images = np.load(folder / name / "reference.npz")
     image = images[next(k for k in images.files if images[k].dtype == np.uint8)][:count]
-    x = (image / 255 - np.array(MEAN)) / np.array(STD)
-    x = torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float32)
+    x = (image / 255 - np.array(mean)) / np.array(std)
+    return arch, weights, torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float32)
+
+
+def save(name, out):
+    versions = {p: importlib.metadata.version(p) for p in PACKAGES}
+    out = {
+        k: v if np.asarray(v).dtype.kind == "U" else np.asarray(v, np.float32)
+        for k, v in out.items()
+    }
+    path = Path(__file__).parent / f"methods_{name}.npz"
+    np.savez_compressed(path, versions=json.dumps(versions), **out)
+
+
+def make(folder, name, layers, count):
+    arch, weights, x = load(folder, name, count)
     net = Net(arch["nodes"], weights).eval()
     with torch.no_grad():
         logits = net(x).numpy()
@@ -241,7 +285,7 @@ def make(folder, name, layers, count):
     out = {"logits": logits, "classes": np.array(classes)}
     for layer in layers:
         maps = pgc_maps(net, net.layer(layer), x, classes)
-        linear = getattr(net, "logits", None)
+        linear = dict(net.named_modules()).get("logits.1")
         last = layer == layers[-1] and isinstance(linear, nn.Linear)
         maps |= torchcam_maps(
             net, net.layer(layer), x, classes, linear if last else None
@@ -252,14 +296,93 @@ def make(folder, name, layers, count):
         out |= {f"{layer}/{key}": value for key, value in maps.items()}
     if x.shape[-1] <= 32:
         out |= {f"input/{k}": v for k, v in captum_maps(net, x, classes).items()}
-    versions = {p: importlib.metadata.version(p) for p in PACKAGES}
-    out = {k: np.asarray(v, np.float32) for k, v in out.items()}
-    path = Path(__file__).parent / f"methods_{name}.npz"
-    np.savez_compressed(path, versions=json.dumps(versions), **out)
+    save(name, out)
+
+
+def make_mobilenet(folder):
+    """One image, at the last map and at one of 14 x 14."""
+    arch, weights, x = load(folder, "mobilenet_v2_1.0_224", 1, 0.5, 0.5)
+    net = Net(arch["nodes"], weights).eval()
+    with torch.no_grad():
+        logits = net(x).numpy()
+    classes = [int(logits[0].argmax())]
+    out = {"logits": logits, "classes": np.array(classes)}
+    for layer in ("add46", "conv51"):
+        left = ("score_cam", "cam")
+        maps = pgc_maps(net, net.layer(layer), x, classes, left)
+        maps |= torchcam_maps(net, net.layer(layer), x, classes, None, left)
+        out |= {f"{layer}/{key}": value for key, value in maps.items()}
+    save("mobilenet_v2", out)
+
+
+def drawn_weights(shapes):
+    """Arrays for a torch state dict, as `test_golden_zoo.py` draws them."""
+    rng = np.random.default_rng(7)
+    arrays = {}
+    for name, shape in shapes:
+        leaf = name.rpartition(".")[2]
+        if len(shape) == 2:
+            value = rng.normal(0, 0.01, shape)
+        elif len(shape) == 4:
+            value = rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape)
+        elif leaf in ("running_mean", "bias"):
+            value = rng.normal(0, 0.3, shape)
+        else:
+            value = rng.uniform(0.5, 1.5, shape)
+        arrays[name] = value.astype(np.float32)
+    return arrays
+
+
+def make_resnet18():
+    net = torchvision.models.resnet18(weights=None).eval()
+    state = net.state_dict()
+    shapes = [
+        (name, list(value.shape))
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    ]
+    drawn = drawn_weights(shapes)
+    net.load_state_dict({n: torch.tensor(a) for n, a in drawn.items()}, strict=False)
+    x = np.random.default_rng(8).normal(size=(2, 96, 96, 3)).astype(np.float32)
+    x = torch.tensor(x.transpose(0, 3, 1, 2))
+    with torch.no_grad():
+        logits = net(x).numpy()
+    classes = [int(logits[0].argmax()), int(np.argsort(logits[1])[-2])]
+    out = {"logits": logits, "classes": np.array(classes)}
+    out["shapes"] = np.array(json.dumps(shapes))
+    for layer in ("layer3", "layer4"):
+        module = net.get_submodule(layer)
+        maps = pgc_maps(net, module, x, classes, ("score_cam",))
+        linear = "fc" if layer == "layer4" else None
+        maps |= torchcam_maps(net, module, x, classes, linear, ("score_cam",))
+        out |= {f"{layer}/{key}": value for key, value in maps.items()}
+    save("resnet18_random", out)
+
+
+def make_score_cam(folder):
+    """At a map as large as the image, where ways to upsample do not differ."""
+    arch, weights, x = load(folder, "resnet20_cifar10", 2)
+    net, layer = Net(arch["nodes"], weights).eval(), "layer1.2.out"
+    with torch.no_grad():
+        logits = net(x).numpy()
+    classes = [int(c) for c in logits.argmax(1)]
+    targets = [model_targets.ClassifierOutputTarget(c) for c in classes]
+    maps = native(pgc.ScoreCAM, net, net.layer(layer), x, targets)
+    key = f"{layer}/pytorch-grad-cam/score_cam"
+    save("score_cam", {"logits": logits, "classes": np.array(classes), key: maps})
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
     shared = Path(sys.argv[1])
-    make(shared, "resnet20_cifar10", ["layer2.2.out", "layer3.2.out"], 2)
-    make(shared, "squeezenet1_1", ["fire10", "fire22"], 1)
+    made = {
+        "resnet20_cifar10": lambda: make(
+            shared, "resnet20_cifar10", ["layer2.2.out", "layer3.2.out"], 2
+        ),
+        "squeezenet1_1": lambda: make(shared, "squeezenet1_1", ["fire10", "fire22"], 1),
+        "mobilenet_v2": lambda: make_mobilenet(shared),
+        "resnet18_random": make_resnet18,
+        "score_cam": lambda: make_score_cam(shared),
+    }
+    for wanted in sys.argv[2:] or made:
+        made[wanted]()
