@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcam._types import Array
+
+
+def foreign(x: Any) -> Any:
+    """`x`, or an array of what it holds if DLPack is all it speaks."""
+    if not hasattr(x, "__dlpack__") or isinstance(x, jax.Array | np.ndarray):
+        return x
+    try:
+        return np.from_dlpack(x)
+    except (BufferError, RuntimeError, ValueError):  # Not on the host, or bfloat16.
+        return jnp.from_dlpack(x)
 
 
 def _rank_two(name: str, x: Array) -> None:
@@ -25,7 +39,7 @@ def _same_shape(name: str, x: Array, other: str, y: Array) -> None:
 
 def saliency_map(saliency: Array, name: str = "saliency") -> Array:
     """`saliency` as float32[H, W]; refuses integers, booleans and other ranks."""
-    saliency = jnp.asarray(saliency)
+    saliency = jnp.asarray(foreign(saliency))
     if not jnp.issubdtype(saliency.dtype, jnp.floating):
         raise TypeError(
             f"{name} must be floating point but is {saliency.dtype}; convert it with "
@@ -37,7 +51,7 @@ def saliency_map(saliency: Array, name: str = "saliency") -> Array:
 
 def mask(mask: Array, name: str = "mask") -> Array:
     """`mask` as bool[H, W]; refuses numbers, which may be labels or probabilities."""
-    mask = jnp.asarray(mask)
+    mask = jnp.asarray(foreign(mask))
     if mask.dtype != jnp.bool_:
         raise TypeError(
             f"{name} must be boolean but is {mask.dtype}; say which values are the "

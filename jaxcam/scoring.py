@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcam import (
+    _checks,
     data,
     ops,
     plan,
@@ -274,6 +275,8 @@ def _array_truth(truth: Any, where: Any, boxes: Any, batch_size: int) -> _Truth:
             f"truth is {masks.dtype} of shape {masks.shape}; give masks bool[N, H, W] "
             "(masks == 1, say), or a data set."
         )
+    if masks.size == 0:
+        raise ValueError(f"truth has shape {masks.shape}; give at least one mask.")
     where = np.ones(masks.shape, bool) if where is None else _array(where)
     if where.dtype != bool or where.shape != masks.shape:
         raise ValueError(
@@ -358,19 +361,21 @@ class _Given:
         native = self.load(position)
         if native.ndim == 3 and self.channels is not None:
             native = _REDUCTIONS[self.channels](native)
-        if native.ndim != 2:
+        if native.ndim != 2 or native.size == 0:
             raise ValueError(
                 f"A map has shape {native.shape}; maps are (h, w), or (h, w, C) with "
                 f"channels= one of {', '.join(_REDUCTIONS)}."
             )
-        if not np.issubdtype(native.dtype, np.floating):
+        if not jnp.issubdtype(native.dtype, jnp.floating):
             raise TypeError(
                 f"A map is {native.dtype}; give floating-point values, divided by 255 "
                 "if they are bytes."
             )
+        with np.errstate(over="ignore"):  # What float32 cannot hold is not finite.
+            native = native.astype(np.float32)
         if not np.isfinite(native).all():
             return nothing, "the map is not finite"
-        return native.astype(np.float32), ""
+        return native, ""
 
 
 def _given_maps(maps: Any, truth: _Truth, method: str, channels: str | None) -> _Given:
@@ -404,6 +409,4 @@ def _given_maps(maps: Any, truth: _Truth, method: str, channels: str | None) -> 
 
 def _array(x: Any) -> np.ndarray:
     """A NumPy array of anything that speaks NumPy or DLPack."""
-    if hasattr(x, "__dlpack__") and not isinstance(x, np.ndarray | jax.Array):
-        return np.asarray(jnp.from_dlpack(x))
-    return np.asarray(x)
+    return np.asarray(_checks.foreign(x))

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import jaxcam
-from jaxcam import cli, data, metrics, results
+from jaxcam import cli, data, metrics, plan, results
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((5, 7, 9)).astype(np.float32)
@@ -136,3 +136,99 @@ def test_the_published_centre_baseline_on_birds(shared_dir, tmp_path, capsys):
     summary = results.load_run(tmp_path / "run").summary()
     found = {record["metric"]: round(100 * record["estimate"], 2) for record in summary}
     assert [found[name] for name in names] == [59.72, 93.86, 17.33]
+
+
+class Foreign:
+    """What other frameworks' arrays have in common: they speak DLPack."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __len__(self):
+        return len(self.array)
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def energies(maps, masks=MASKS, **options):
+    """One metric, without floors, and why rows are invalid."""
+    found = jaxcam.score(maps, masks, metrics=NAMES[:1], floors=False, **options)
+    return found.values(NAMES[0], "maps"), found.reasons()
+
+
+@pytest.mark.parametrize(
+    ("kind", "rtol"),
+    [
+        (lambda x: x.astype(np.float64), 1e-6),
+        (lambda x: x.astype(np.float16), 1e-3),
+        (lambda x: jnp.asarray(x, jnp.bfloat16), 1e-2),
+        (lambda x: list(x), 0),
+        (Foreign, 0),
+        (lambda x: Foreign(jnp.asarray(x, jnp.bfloat16)), 1e-2),
+        (lambda x: {str(i): Foreign(map_) for i, map_ in enumerate(x)}, 0),
+    ],
+)
+def test_maps_of_any_framework_and_float_type(kind, rtol):
+    expected, _ = energies(MAPS)
+    actual, reasons = energies(kind(MAPS), Foreign(MASKS))
+    np.testing.assert_allclose(actual, expected, rtol=rtol)
+    assert reasons == {}
+
+
+def test_a_metric_takes_arrays_of_any_framework():
+    map_, mask = MAPS[0], MASKS[0, :7, :9]
+    expected = metrics.energy_pointing_game(jnp.asarray(map_), jnp.asarray(mask))
+    for pair in ((map_, mask), (Foreign(map_), Foreign(mask))):
+        np.testing.assert_array_equal(metrics.energy_pointing_game(*pair), expected)
+    half = metrics.energy_pointing_game(jnp.asarray(map_, jnp.bfloat16), mask)
+    np.testing.assert_allclose(half, expected, rtol=1e-2)
+    assert half.dtype == jnp.float32
+
+
+def test_one_pixel_is_a_map():
+    """Upsampled it is uniform: the object's share of the pixels."""
+    values, _ = energies(MAPS[:, :1, :1])
+    np.testing.assert_allclose(values[:4], MASKS[:4].mean((1, 2)), rtol=1e-6)
+    values, _ = energies(MAPS[:, :1, :1], MASKS[:, 5:6, 6:7])
+    np.testing.assert_array_equal(values[:4], 1)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_what_float32_cannot_hold_is_an_invalid_row(bad):
+    maps = MAPS.astype(np.float64)
+    maps[1, 2, 3] = bad
+    values, reasons = energies(maps)
+    assert reasons == {"the map is not finite": 1}
+    assert np.isnan(values[1])
+    np.testing.assert_allclose(values[[0, 2, 3]], energies(MAPS)[0][[0, 2, 3]], 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((MAPS + 0j, MASKS), TypeError, "complex64; give floating-point"),
+        ((MAPS > 0.5, MASKS), TypeError, "A map is bool"),
+        ((MAPS[:, :0], MASKS), ValueError, r"shape \(0, 9\); maps are \(h, w\)"),
+        ((MAPS, MASKS * np.uint8(255)), TypeError, "masks == 1"),
+        ((MAPS, MASKS.astype(np.float32)), TypeError, "masks == 1"),
+        ((MAPS, MASKS[0]), TypeError, r"give masks bool\[N, H, W\]"),
+        ((MAPS[:0], MASKS[:0]), ValueError, "at least one mask"),
+    ],
+)
+def test_arrays_that_are_no_maps_or_masks_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        energies(*arguments)
+
+
+@pytest.mark.slow
+def test_the_model_free_suite_asks_no_model():
+    names = [name for name in plan.expand_suites(["model_free"]) if "max_" not in name]
+    result = jaxcam.score(MAPS, MASKS, metrics=names, floors=False)
+    values = {name: result.values(name, "maps") for name in result.metrics}
+    assert set(values) == set(names)
+    undefined = [name for name, found in values.items() if np.isnan(found[:4]).any()]
+    assert not undefined
