@@ -14,7 +14,7 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -151,15 +151,27 @@ def device_name() -> str:
 
 
 def report(
-    question: str, results: list[dict[str, Any]], *, tiny: bool = False
+    question: str,
+    results: list[dict[str, Any]],
+    *,
+    tiny: bool = False,
+    versions: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The report of a benchmark; written to its JSON file unless the run was tiny."""
+    """The report of a benchmark; written to its JSON file unless the run was tiny.
+
+    Args:
+      question: Name of the benchmark and of its file.
+      results: Its lines.
+      tiny: Whether it only showed that it runs.
+      versions: What else is to be said of the other sides: versions, threads.
+    """
     made = {
         "question": question.replace("_", " "),
         "device": device_name(),
         "processor": _processor(),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in ("jax", "jaxlib", "numpy")},
+        **({"peers": dict(versions)} if versions else {}),
         "results": results,
     }
     if not tiny:

@@ -1,24 +1,27 @@
 """What do explanations cost beside the bare forward pass, and beside the peers?
 
-    python -m benchmarks.bench_methods [--peers PYTHON] [--rounds 7] [--batch 16]
+    JAXCAM_BENCH_CORES=2 python -m benchmarks.bench_methods --peers PYTHON
 
-Every comparison alternates the two sides, call by call, and reports the median of the
-ratios, so that a busy machine slows both. `PYTHON` is the interpreter of an environment
-with the peer libraries (see `peers_methods.py`); without it only our own sides run.
+`PYTHON`, or the environment variable `JAXCAM_METHOD_PEERS`, is the interpreter of an
+environment with torch, torchvision, grad-cam and torchcam; without it our own sides
+alone run. The peers' process has the same cores and as many threads.
 """
 
 from __future__ import annotations
 
+# isort: off
+from benchmarks import _timing  # First: it pins the process before JAX starts.
+
+# isort: on
 import argparse
-import dataclasses
+import contextlib
+import functools
 import json
 import os
-import platform
-import statistics
 import subprocess
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -52,54 +55,53 @@ PEERS_TEN = (
 )
 NETS = ("squeezenet1_1", "mobilenet_v2", "resnet50")
 
+# (net, library): least ratio asked for, and hoped for, of Grad-CAM.
+TARGETS = {
+    ("resnet50", "pytorch-grad-cam"): (3, 5),
+    ("resnet50", "torch-cam"): (1, 1.5),
+    ("mobilenet_v2", "torch-cam"): (1, 1.5),
+}
+FORWARD, TOGETHER, SCORE_CAM = (0.9, 0.97), (5, 10), (1.1, 2)
 
-@dataclasses.dataclass
+
 class Peers:
-    """Peer libraries behind a pipe."""
+    """The peer libraries behind a pipe."""
 
-    process: subprocess.Popen
-
-    @classmethod
-    def start(cls, python: str) -> Peers:
-        """Starts the interpreter of the peers' environment."""
+    def __init__(self, python: str) -> None:
         script = Path(__file__).with_name("peers_methods.py")
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        return cls(subprocess.Popen([python, str(script)], **pipes))
+        threads = str(_timing.CORES)
+        self.process = subprocess.Popen(
+            [python, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
+        )
+        self.versions: dict[str, Any] = json.loads(self.ask("versions"))
 
-    def seconds(self, library: str, net: str, method: str, batch: int) -> float:
-        """Seconds of one call there."""
-        self.process.stdin.write(f"{library} {net} {method} {batch}\n")
+    def ask(self, request: str) -> str:
+        """The answer to one request."""
+        self.process.stdin.write(request + "\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"The peers' process ended at the request {request!r}.")
+        return answer
+
+    def close(self) -> None:
+        """Ends the process, which ends with its input."""
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def timed(fn: Callable, *arguments) -> Callable[[], float]:
-    """Seconds of one finished call; the first call, which compiles, is not timed."""
-    jax.block_until_ready(fn(*arguments))
-
-    def run() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(fn(*arguments))
-        return time.perf_counter() - start
-
-    return run
-
-
-def compare(
-    ours: Callable[[], float], other: Callable[[], float], rounds: int, batch: int
-) -> dict:
-    """Alternates the two sides; the ratio is how much longer the other one takes."""
-    other()
-    pairs = [(ours(), other()) for _ in range(rounds)]
-    ratios = sorted(b / a for a, b in pairs)
-    return {
-        "images_per_s": batch / statistics.median(a for a, _ in pairs),
-        "other_images_per_s": batch / statistics.median(b for _, b in pairs),
-        "ratio": statistics.median(ratios),
-        "ratio_low": ratios[0],
-        "ratio_high": ratios[-1],
-        "rounds": rounds,
-    }
+@contextlib.contextmanager
+def started(python: str | None) -> Iterator[Peers | None]:
+    peers = Peers(python) if python else None
+    try:
+        yield peers
+    finally:
+        if peers is not None:
+            peers.close()
 
 
 def program(model, requests: tuple[str, ...], batch: int) -> Callable:
@@ -134,80 +136,97 @@ def check(model, x) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-5 * expected.max())
 
 
-def cases(name: str, batch: int, rounds: int, peers: Peers | None):
+def lines(name: str, batch: int, side: int, rounds: int, peers: Peers | None):
+    """One line a question about one network."""
     model = models.load(name, weights="random")
-    x = jax.random.normal(jax.random.key(0), (batch, *model.input.size, 3))
+    x = jax.random.normal(jax.random.key(0), (batch, side, side, 3))
     check(model, x[:2])
-    forward = jax.jit(lambda params, x: model.apply(params, x)[0])
-    bare = timed(forward, model.params, x)
-    one = timed(program(model, ("grad_cam",), batch), model.params, x)
-    yield "grad_cam over the bare forward pass", compare(one, bare, rounds, batch)
+    case = {"net": name, "batch": batch, "side": side}
 
-    ten = timed(program(model, TEN, batch), model.params, x)
-    each = [timed(program(model, (m,), batch), model.params, x) for m in TEN]
-    together = compare(ten, lambda: sum(run() for run in each), rounds, batch)
-    yield "ten methods in one call over ten calls", together
+    def line(question, ours, theirs, aims=(None, None), compiled=None):
+        compared = _timing.compare(ours, theirs, rounds=rounds, compiled=compiled)
+        return _timing.entry(
+            {"question": question, **case},
+            compared,
+            ours=batch,
+            theirs=batch,
+            target=aims[0],
+            aim=aims[1],
+        )
+
+    def call(run):
+        return functools.partial(run, model.params, x)
+
+    forward = jax.jit(lambda params, x: model.apply(params, x)[0])
+    one = program(model, ("grad_cam",), batch)
+    compiled = (one, model.params, x)
+    yield line("grad_cam, bare forward", call(one), call(forward), FORWARD, compiled)
+
+    ten = program(model, TEN, batch)
+    each = [call(program(model, (method,), batch)) for method in TEN]
+
+    def one_by_one():
+        return [run() for run in each]
+
+    yield line("ten methods, ten calls", call(ten), one_by_one)
     if peers is None:
         return
+
+    def theirs(library, method):
+        peers.ask(f"{library} {name} {method} {batch} {side}")
+
     for library in ("pytorch-grad-cam", "torch-cam"):
-
-        def theirs(library=library):
-            return peers.seconds(library, name, "grad_cam", batch)
-
-        yield f"grad_cam over {library}", compare(one, theirs, rounds, batch)
+        other = functools.partial(theirs, library, "grad_cam")
+        aims = TARGETS.get((name, library), (None, None))
+        yield line(f"grad_cam, {library}", call(one), other, aims)
 
     def ten_of_theirs():
-        return sum(peers.seconds(lib, name, m, batch) for lib, m in PEERS_TEN)
+        for library, method in PEERS_TEN:
+            theirs(library, method)
 
-    yield (
-        "ten methods in one call over the peers' ten",
-        compare(ten, ten_of_theirs, max(2, rounds // 3), batch),
+    yield line("ten methods, ten peers' calls", call(ten), ten_of_theirs, TOGETHER)
+
+
+def score_cam(side: int, rounds: int, peers: Peers):
+    """Channels without a map are skipped here, not there; the case says how many live."""
+    model = models.load("squeezenet1_1", weights="random")
+    x = jax.random.normal(jax.random.key(0), (1, side, side, 3))
+    layer = model.default_layer
+    kept = model.apply(model.params, x, keep=(layer,))[1][layer]
+    live = int(jnp.sum(jnp.ptp(kept, axis=(0, 1, 2)) > 0))
+    run = program(model, ("score_cam",), 1)
+    compared = _timing.compare(
+        lambda: run(model.params, x),
+        lambda: peers.ask(f"pytorch-grad-cam squeezenet1_1 score_cam 1 {side}"),
+        rounds=rounds,
     )
+    case = {"question": "score_cam, pytorch-grad-cam", "net": "squeezenet1_1"}
+    case |= {"live channels": live, "batch": 1, "side": side}
+    target, aim = SCORE_CAM
+    return _timing.entry(case, compared, ours=1, theirs=1, target=target, aim=aim)
 
 
-def score_cam_case(weights: str, rounds: int, peers: Peers | None):
-    model = models.load("squeezenet1_1", weights=weights)
-    x = jax.random.normal(jax.random.key(0), (1, *model.input.size, 3))
-    ours = timed(program(model, ("score_cam",), 1), model.params, x)
-    if peers is None:
-        return {"images_per_s": 1 / statistics.median(ours() for _ in range(rounds))}
-
-    def theirs():
-        return peers.seconds("pytorch-grad-cam", "squeezenet1_1", "score_cam", 1)
-
-    return compare(ours, theirs, rounds, 1)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", help="interpreter with the peer libraries")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--nets", default=",".join(NETS))
-    parser.add_argument("--score-cam-weights", help="squeezenet1_1 weights")
-    parser.add_argument("--out", help="JSON file to write")
-    options = parser.parse_args()
-    peers = Peers.start(options.peers) if options.peers else None
-    records = []
-    for name in options.nets.split(","):
-        for question, result in cases(name, options.batch, options.rounds, peers):
-            records.append({"net": name, "question": question, **result})
-            print(json.dumps(records[-1]), flush=True)
-    if options.score_cam_weights:
-        result = score_cam_case(options.score_cam_weights, 3, peers)
-        records.append({"net": "squeezenet1_1", "question": "score_cam", **result})
-        print(json.dumps(records[-1]), flush=True)
-    if options.out:
-        about = {
-            "device": jax.devices()[0].device_kind,
-            "cores": len(os.sched_getaffinity(0)),
-            "platform": platform.platform(),
-            "jax": jax.__version__,
-            "batch": options.batch,
-        }
-        text = json.dumps({"about": about, "records": records}, indent=1)
-        Path(options.out).write_text(text + "\n", encoding="utf-8")
+def main(tiny: bool = False, peers: str | None = None) -> dict:
+    peers = peers or os.environ.get("JAXCAM_METHOD_PEERS")
+    nets, batch, side, rounds = NETS, 16, 224, 7
+    if tiny:
+        nets, batch, side, rounds = NETS[:1], 2, 64, 2
+    results = []
+    with started(peers) as libraries:
+        for name in nets:
+            results += lines(name, batch, side, rounds, libraries)
+        if libraries is not None:
+            results.append(score_cam(side, max(2, rounds // 2), libraries))
+        versions = libraries.versions if libraries else {}
+    return _timing.report("methods", results, tiny=tiny, versions=versions)
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tiny", action="store_true", help="small and unrecorded")
+    parser.add_argument("--peers", help="interpreter with the peer libraries")
+    options = parser.parse_args()
+    made = main(options.tiny, options.peers)
+    print(json.dumps(made.get("peers", {})))
+    for result in made["results"]:
+        print(made["question"], json.dumps(result))

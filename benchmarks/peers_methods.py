@@ -1,15 +1,18 @@
 """The peers' side of `bench_methods`: answers requests on its standard input.
 
-Run by `bench_methods --peers PYTHON` in an environment of its own, with torch,
-torchvision, grad-cam and torchcam. A request is `library network method batch`; the
-answer is the seconds it took. The networks are torchvision's with random weights, fed
-random images: the time of these methods depends on neither.
+Run in an environment of its own, with torch, torchvision, grad-cam and torchcam. The
+request `versions` is answered with those of the libraries, as JSON; any other is
+`library net method batch side`, answered with `done` when the maps are made. The
+networks are torchvision's with random weights, fed random images: the time of these
+methods depends on neither.
 """
 
 import contextlib
+import functools
+import importlib.metadata
 import io
+import json
 import sys
-import time
 
 import torch
 
@@ -23,6 +26,7 @@ import torchcam.methods  # noqa: E402
 import torchvision.models  # noqa: E402
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: E402
 
+PACKAGES = ("torch", "torchvision", "grad-cam", "torchcam", "numpy")
 LAYERS = {
     "squeezenet1_1": "features.12",
     "mobilenet_v2": "features.18",
@@ -49,16 +53,22 @@ NAMES = {
 }
 
 
-def seconds(library, name, method, batch, nets={}):  # noqa: B006
+@functools.cache
+def network(name):
+    torch.manual_seed(0)
+    return getattr(torchvision.models, name)(weights=None).eval()
+
+
+@functools.cache
+def images(batch, side):
+    return torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(0))
+
+
+def explain(library, name, method, batch, side):
     """One call, as the library's documentation shows it."""
-    if name not in nets:
-        torch.manual_seed(0)
-        nets[name] = getattr(torchvision.models, name)(weights=None).eval()
-    net = nets[name]
+    net, x = network(name), images(batch, side)
     layer = net.get_submodule(LAYERS[name])
-    x = torch.randn(batch, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     targets = [0] * batch
-    start = time.perf_counter()
     if library == "forward":
         with torch.no_grad():
             net(x)
@@ -68,17 +78,20 @@ def seconds(library, name, method, batch, nets={}):  # noqa: B006
             cam(input_tensor=x, targets=[ClassifierOutputTarget(t) for t in targets])
     else:
         extractor = getattr(torchcam.methods, NAMES[library][method])
-        with extractor(net, layer) as cam:
+        with extractor(net, layer, input_shape=tuple(x.shape[1:])) as cam:
             cam(targets, net(x))
-    return time.perf_counter() - start
 
 
 def main():
     for line in sys.stdin:
-        library, name, method, batch = line.split()
+        if line.strip() == "versions":
+            found = {name: importlib.metadata.version(name) for name in PACKAGES}
+            print(json.dumps(found | {"threads": torch.get_num_threads()}), flush=True)
+            continue
+        library, name, method, batch, side = line.split()
         with contextlib.redirect_stderr(io.StringIO()):
-            answer = seconds(library, name, method, int(batch))
-        print(answer, flush=True)
+            explain(library, name, method, int(batch), int(side))
+        print("done", flush=True)
 
 
 if __name__ == "__main__":

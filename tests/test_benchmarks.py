@@ -15,3 +15,16 @@ def test_paper_columns():
     finally:
         os.sched_setaffinity(0, before)
     assert made["results"][0]["ratio"] > 0
+
+
+@pytest.mark.slow
+def test_methods():
+    """Against the peers too, where `JAXCAM_METHOD_PEERS` says where they are."""
+    before = os.sched_getaffinity(0)
+    try:
+        bench = importlib.import_module("benchmarks.bench_methods")
+        made = bench.main(tiny=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert len(made["results"]) == (6 if made.get("peers") else 2)
+    assert all(result["ratio"] > 0 for result in made["results"])
