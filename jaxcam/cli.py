@@ -128,7 +128,7 @@ class Explain:
     """Name of a network; `jaxcam list models` shows them."""
     weights: str | None = None
     """File of weights (npz or safetensors), or "random"."""
-    method: str = "grad_cam"
+    method: Annotated[str, tyro.conf.arg(aliases=("--methods",))] = "grad_cam"
     """Explanation methods, separated by commas; `jaxcam list methods` shows them."""
     layer: str | None = None
     """Layer to tap, or several as "(a,b)"; each method's own choice by default."""

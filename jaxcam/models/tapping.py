@@ -142,23 +142,12 @@ Call: TypeAlias = Callable[[PyTree, Array, Taps], Array]
 """Runs a network with taps."""
 
 
-def unfold(call: Call, params: PyTree, x_shape: tuple[int, ...]) -> Call:
+def unfold(call: Call) -> Call:
     """A call whose layers inside checkpoints and nested jits can be tapped.
 
-    The call itself, if nothing is hidden. Otherwise the network is traced with every
-    activation marked, and run operation by operation without the checkpoints.
+    The network is traced with every activation marked, and run operation by operation
+    without the checkpoints.
     """
-    hidden: set[str] = set()
-
-    def run(params, x):
-        taps = Taps(keep_all=True)
-        out = call(params, x, taps)
-        hidden.update(taps.hidden)
-        return out
-
-    jax.eval_shape(run, params, jax.ShapeDtypeStruct(x_shape, "float32"))
-    if not hidden:
-        return call
 
     def unfolded(params: PyTree, x: Array, taps: Taps) -> Array:
         closed = jax.make_jaxpr(lambda params, x: call(params, x, _marked))(params, x)
@@ -211,7 +200,7 @@ def list_layers(
     call: Call,
     params: PyTree,
     x_shape: tuple[int, ...],
-) -> tuple[dict[str, tuple[int, ...]], dict[int, Grid]]:
+) -> tuple[dict[str, tuple[int, ...]], dict[int, Grid], bool]:
     """Shapes of the tappable activations of one image, in order of execution.
 
     Args:
@@ -221,16 +210,19 @@ def list_layers(
 
     Returns:
       `{layer: shape}`, of maps alone; a module called several times is listed as
-      `name#0`, `name#1`. And the grids of tokens, see `find_tokens`.
+      `name#0`, `name#1`. The grids of tokens, see `find_tokens`. Whether there are
+      hidden layers, which `unfold` may show.
     """
     order: list[str] = []
     calls: dict[str, int] = {}
+    hidden: set[str] = set()
 
     def run(params, x):
         taps = Taps(keep_all=True)
         call(params, x, taps)
         order.extend(taps.kept)
         calls.update(taps.calls)
+        hidden.update(taps.hidden)
         return taps.kept
 
     x = jax.ShapeDtypeStruct(x_shape, "float32")
@@ -246,7 +238,7 @@ def list_layers(
             shapes[name] = (shape[0], *tokens[shape[1]], shape[2])
         elif len(shape) == 4 and (shape[1] not in tokens or shape[1] == shape[2]):
             shapes[name] = shape
-    return shapes, tokens
+    return shapes, tokens, bool(hidden)
 
 
 def network(

@@ -119,8 +119,10 @@ def build(
     """A model from a call with taps: finds its layers and checks the named ones."""
     shape = (1, *input_spec.size, input_spec.channels)
     try:
-        call = tapping.unfold(call, params, shape)
-        shapes, tokens = tapping.list_layers(call, params, shape)
+        shapes, tokens, hidden = tapping.list_layers(call, params, shape)
+        if hidden:
+            call = tapping.unfold(call)
+            shapes, tokens, _ = tapping.list_layers(call, params, shape)
     except flax.errors.FlaxError as error:
         raise ValueError(
             f"{name} cannot be called in evaluation mode, where nothing is drawn and "
