@@ -1,6 +1,7 @@
 """From requests to columns: regions, options, presets, shared fields."""
 
 import dataclasses
+import re
 
 import pytest
 
@@ -135,3 +136,33 @@ def test_jain_warps_the_truth_with_corners_apart():
     assert {dict(f.options).get("connectivity") for f in labelled if f.options} == {4}
     unbounded = plan.resolve("warping_error_unbounded", preset="jain")
     assert dict(unbounded.options)["radius"] is None
+
+
+def test_the_model_free_suite_is_every_metric_of_maps_and_truth():
+    members = {
+        column.spec.name for column in plan.resolve_all(plan.SUITES["model_free"])
+    }
+    asking = {"probability", "correct", "correct_top5", "target"}
+    free = set()
+    for name in registry.all_metrics():
+        column = plan.resolve(name)
+        if not plan.probe_fields([column]) and not names_of(column) & asking:
+            free.add(name)
+    assert members <= free
+    left_out = {name for name in free - members if "warping" not in name}
+    assert left_out == {
+        "f_score",  # At its default it is dice.
+        "box_accuracy_curve",  # The vectors are those of max_box_accuracy.
+        "saliency_metric_area",  # A term of a metric that asks the model.
+    }
+
+
+def test_a_map_is_sorted_once():
+    names = ("roc_auc", "average_precision")
+    labels = [f"{name}[region={kind}]" for name in names for kind in ("mask", "box")]
+    program = plan.score_program(plan.resolve_all([*labels, "gini_sparseness"]))
+    given = fields_module.fields(0)
+    shared = {name: given[name][None] for name in plan.SHARED_FIELDS}
+    lowered = program.lower(shared, given["raw_saliency"][None, None])
+    text = lowered.compile().as_text()
+    assert len(re.findall(r" sort\(", text)) == 1

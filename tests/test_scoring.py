@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 import jaxcam
-from jaxcam import cli, data, metrics, plan, results
+from jaxcam import cli, data, metrics, results
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((5, 7, 9)).astype(np.float32)
@@ -222,13 +222,3 @@ def test_what_float32_cannot_hold_is_an_invalid_row(bad):
 def test_arrays_that_are_no_maps_or_masks_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         energies(*arguments)
-
-
-@pytest.mark.slow
-def test_the_model_free_suite_asks_no_model():
-    names = [name for name in plan.expand_suites(["model_free"]) if "max_" not in name]
-    result = jaxcam.score(MAPS, MASKS, metrics=names, floors=False)
-    values = {name: result.values(name, "maps") for name in result.metrics}
-    assert set(values) == set(names)
-    undefined = [name for name, found in values.items() if np.isnan(found[:4]).any()]
-    assert not undefined
