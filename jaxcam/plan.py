@@ -115,6 +115,7 @@ SUITES = {
         *_both("energy_pointing_game", "pointing_game", "localization_error", "dice"),
         "official_localization_error[region=box]",
         "mean_absolute_error",
+        "warping_error",
         "average_drop",
         "average_increase",
         "saliency_metric",
