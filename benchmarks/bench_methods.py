@@ -188,7 +188,7 @@ def lines(name: str, batch: int, side: int, rounds: int, peers: Peers | None):
 
 
 def score_cam(side: int, rounds: int, peers: Peers):
-    """Channels without a map are skipped on our side alone; the case counts the live."""
+    """Channels without a map are skipped on our side alone; the case has the live."""
     model = models.load("squeezenet1_1", weights="random")
     x = jax.random.normal(jax.random.key(0), (1, side, side, 3))
     layer = model.default_layer

@@ -38,7 +38,6 @@ def bind(jaxpr: Any, eqn: Any, values: Sequence[Array]) -> list[Array]:
         invars=list(places),
         outvars=list(eqn.outvars),
         eqns=[eqn],
-        debug_info=jaxpr.debug_info.with_unknown_names(),
     )
     run = jex.core.jaxpr_as_fun(jex.core.ClosedJaxpr(alone, []))
     return list(run(*places.values()))
