@@ -28,3 +28,17 @@ def test_methods():
         os.sched_setaffinity(0, before)
     assert len(made["results"]) == (6 if made.get("peers") else 2)
     assert all(result["ratio"] > 0 for result in made["results"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bench_selection", "bench_model_free_suite"])
+def test_pixels_ranked_and_suites(name):
+    before = os.sched_getaffinity(0)
+    try:
+        bench = importlib.import_module(f"benchmarks.{name}")
+        made = bench.main(tiny=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    ratios = [line["ratio"] for line in made["results"] if "ratio" in line]
+    assert len(ratios) > 2
+    assert min(ratios) > 0
