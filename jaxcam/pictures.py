@@ -348,10 +348,10 @@ class _Work:
 
 
 def _head(one: explanation.Explanation) -> str:
-    """The method with its options, and on a second line the layers."""
+    """The method, its options and the layers, a line each."""
     request = _spec.parse(one.method)
     options = tuple(option for option in request.options if option[0] != "layer")
-    head = str(_spec.Request(request.name, options))
+    head = str(_spec.Request(request.name, options)).replace("[", "\n[")
     return "\n".join((head, ", ".join(one.layers))) if one.layers else head
 
 

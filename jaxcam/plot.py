@@ -18,8 +18,8 @@ COLORMAP = "turbo"
 QUANTILE = 0.995
 """The value that a picture shows as one: a few outliers would darken all else."""
 
-PANEL, GAP, LINE, BAR = 2.3, 0.08, 0.16, 0.75
-"""In inches: a panel's height, gaps, a line of text, and room for the colour bar."""
+PANEL, GAP, LINE, BAR = 2.3, 0.08, 0.16, 0.85
+"""In inches: a panel's greatest height, gaps, a line of text, room for the colour bar."""
 
 LARGEST = 512
 """Longer side of a shown image in pixels; more would not be seen."""
@@ -114,14 +114,16 @@ def explanations(
     from matplotlib import figure
 
     image = shrunk(image)
-    width = PANEL * min(max(image.shape[1] / image.shape[0], 0.7), 1.8)
+    ratio = image.shape[1] / image.shape[0]
+    width = PANEL * min(max(ratio, 0.75), 1.8)
+    height = min(PANEL, max(width / ratio, 0.5 * PANEL))
     letters = int(width * 11)
     rows = [_wrapped(name, letters) for name in classes]
-    heads = [_wrapped(name, letters) for name in maps]
+    heads = [_wrapped(name, int(width * 12.5)) for name in maps]
     above = [max(map(_lines, [row, *heads])) for row in rows[:1]] + [
         *map(_lines, rows[1:])
     ]
-    sheet = _Sheet(width, above, 1 + len(maps), _lines(title) if title else 0)
+    sheet = _Sheet(width, height, above, 1 + len(maps), _lines(title) if title else 0)
     made = figure.Figure(figsize=sheet.size, facecolor="white")
     if title:
         made.text(0.5, 1 - GAP / sheet.size[1], title, ha="center", va="top", size=10)
@@ -160,12 +162,14 @@ class _Sheet:
 
     Attributes:
       width: Width of a panel.
+      height: Height of a panel.
       above: Lines of text above each row of panels.
       columns: Number of panels in a row.
       title: Lines of the title.
     """
 
     width: float
+    height: float
     above: Sequence[int]
     columns: int
     title: int
@@ -174,7 +178,9 @@ class _Sheet:
     def size(self) -> tuple[float, float]:
         text = LINE * (sum(self.above) + self.title)
         height = (
-            text + len(self.above) * (PANEL + 2 * GAP) + (1 + bool(self.title)) * GAP
+            text
+            + len(self.above) * (self.height + 2 * GAP)
+            + (1 + bool(self.title)) * GAP
         )
         return self.columns * (self.width + GAP) + BAR, height
 
@@ -182,9 +188,9 @@ class _Sheet:
         """Left, bottom, width and height of a panel, as shares of the sheet."""
         wide, high = self.size
         below = sum(self.above[row + 1 :]) * LINE
-        bottom = GAP + below + (len(self.above) - 1 - row) * (PANEL + 2 * GAP)
+        bottom = GAP + below + (len(self.above) - 1 - row) * (self.height + 2 * GAP)
         left = GAP + column * (self.width + GAP)
-        return left / wide, bottom / high, self.width / wide, PANEL / high
+        return left / wide, bottom / high, self.width / wide, self.height / high
 
     def bar(self) -> tuple[float, float, float, float]:
         """The colour bar, as tall as a panel, beside the first row."""
@@ -221,7 +227,7 @@ def _colour_bar(made: figure.Figure, place: tuple[float, float, float, float]) -
     scale = cm.ScalarMappable(colors.Normalize(0, 1), COLORMAP)
     bar = made.colorbar(scale, cax=made.add_axes(place))
     bar.set_ticks([0, 0.5, 1], labels=["0", "½", "1"])
-    bar.set_label(f"saliency over its {QUANTILE:.1%} quantile", fontsize=7)
+    bar.set_label(f"saliency over its\n{QUANTILE:.1%} quantile", fontsize=7)
     bar.ax.tick_params(labelsize=7, length=2, pad=2)
     bar.outline.set_visible(False)
 
