@@ -54,7 +54,7 @@ def binarize(
       TypeError: `saliency` is not floating point, or `where` is not boolean.
       ValueError: An argument is not (H, W), shapes differ, or the rule is unknown.
 
-    Cost: O(HW); "quantile" and "energy" 32 passes; "otsu" a histogram.
+    Cost: O(HW); "quantile" four histograms, "energy" 32 passes, "otsu" one histogram.
 
     Source: mean: the protocol of Aabid and Sicre; fractions of the maximum: Zhou et
     al. 2016 and Selvaraju et al. 2017; Otsu 1979, on 256 levels between the extremes.
@@ -89,10 +89,16 @@ def _threshold(
         return _otsu(saliency, where, highest)
     share = jnp.float32(0.5 if fraction is None else fraction)
     if rule == "quantile":
-        count = _numerics.count(where)
-        kept = jnp.maximum(jnp.ceil((1.0 - share) * count), 1.0).astype(jnp.int32)
-        return _order.kth_largest(saliency, kept, where=where)
+        kept = _numerics.count(where) - _whole_part(share, _numerics.count(where))
+        return _order.kth_largest(saliency, kept.astype(jnp.int32), where=where)
     return _energy_threshold(saliency, share, where)
+
+
+def _whole_part(share: Array, count: Array) -> Array:
+    """Whole pixels in a share of `count`: .9 of 50000 is 45000, though .9 is less."""
+    part = share * count
+    nearest = jnp.round(part)
+    return jnp.where(jnp.abs(part - nearest) < count / 2**22, nearest, jnp.floor(part))
 
 
 def _energy_threshold(saliency: Array, share: Array, where: Array) -> Array:

@@ -1,5 +1,7 @@
 """Threshold rules: by hand, literally, and against scikit-image."""
 
+import fractions
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -36,6 +38,25 @@ def test_values_worked_by_hand(per_image, options, expected):
 @pytest.mark.parametrize("side", [3, 7, 50, 224])
 def test_rounding_never_empties_a_constant_map(value, side):
     assert ops.binarize(jnp.full((side, side), value, jnp.float32)).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.35, 0.7, 0.9, 1.0])
+def test_a_quantile_leaves_its_share_of_the_pixels_below(share):
+    """Exactly, also where the share times the pixels is whole but rounds."""
+    rng = np.random.default_rng(0)
+    for shape, where_share in (((20, 30), 1.0), ((200, 250), 1.0), ((20, 30), 0.6)):
+        values = rng.permutation(shape[0] * shape[1]).reshape(shape)
+        where = rng.random(shape) < where_share
+        below = int(fractions.Fraction(str(share)) * int(where.sum()))
+        ordered = np.sort(values[where])
+        expected = where & (values >= ordered[min(below, len(ordered) - 1)])
+        actual = ops.binarize(
+            jnp.asarray(values, jnp.float32),
+            rule="quantile",
+            fraction=share,
+            where=jnp.asarray(where),
+        )
+        np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.35, 0.9])
