@@ -19,7 +19,7 @@ QUANTILE = 0.995
 """The value that a picture shows as one: a few outliers would darken all else."""
 
 PANEL, GAP, LINE, BAR = 2.3, 0.08, 0.16, 0.85
-"""In inches: a panel's greatest height, gaps, a line of text, room for the colour bar."""
+"""Inches: a panel's greatest height, gaps, a line of text, room for the colour bar."""
 
 LARGEST = 512
 """Longer side of a shown image in pixels; more would not be seen."""

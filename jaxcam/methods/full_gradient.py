@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
 from jaxcam import _spec, ops
-from jaxcam._types import Array
+from jaxcam._types import Array, PyTree
 from jaxcam.methods import biases
 from jaxcam.methods import question as questions
 from jaxcam.methods.question import Question
@@ -56,6 +58,23 @@ def full_grad(question: Question) -> Array:
     shape = question.x.shape[1:3]
     spatial = [share for share in shares if share.ndim == 4]
     return sum((_on_image(share, shape) for share in spatial), _on_image(own, shape))
+
+
+def check_biases(model: Any) -> None:
+    """Makes sure that every bias of a model can be seen, without computing anything.
+
+    Raises:
+      ValueError: As `full_grad` does.
+    """
+    x = jnp.zeros((1, *model.input.size, model.input.channels), jnp.float32)
+
+    def decomposed(params: PyTree) -> Array:
+        def logits_of(x: Array) -> Array:
+            return model.apply(params, x)[0]
+
+        return biases.decompose(logits_of, x, jnp.ones_like)[0]
+
+    jax.eval_shape(decomposed, model.params)
 
 
 def _on_image(share: Array, shape: tuple[int, int]) -> Array:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 
 from jaxcam import _checks, _spec, ops
 from jaxcam._types import Array, PyTree
-from jaxcam.methods import gradient_weighted, refined
+from jaxcam.methods import full_gradient, gradient_weighted, refined
 from jaxcam.methods import question as questions
 
 _ENGINE_OPTIONS = ("layer", "aggregate")
@@ -344,9 +344,12 @@ def validate(
 
     Raises:
       ValueError: As `resolve` does; or `cam` is asked for at a layer that the network
-        does not read by an average over space and a linear map.
+        does not read by an average over space and a linear map, or `full_grad` of a
+        network whose biases cannot all be seen.
     """
     for job in [resolve(model, request) for request in requests]:
+        if job.spec.fn is full_gradient.full_grad:
+            full_gradient.check_biases(model)
         if job.spec.fn is gradient_weighted.cam:
             for layer in job.layers:
                 _check_cam(model, layer)

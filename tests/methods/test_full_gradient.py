@@ -202,8 +202,11 @@ class Looped(linen.Module):
 
 @pytest.mark.parametrize(("module", "name"), [(Gated(), "mul"), (Looped(), "scan")])
 def test_biases_that_cannot_be_seen_are_refused(images, explain, module, name):
-    with pytest.raises(ValueError, match=f"every bias .* the operation '{name}'"):
-        explain(wrapped(module), images(), ["full_grad"])
+    model, message = wrapped(module), f"every bias .* the operation '{name}'"
+    with pytest.raises(ValueError, match=message):
+        explain(model, images(), ["full_grad"])
+    with pytest.raises(ValueError, match=message):
+        methods.validate(model, ["full_grad"])
 
 
 def test_it_is_registered():
