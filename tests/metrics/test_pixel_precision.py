@@ -70,6 +70,11 @@ def test_bins_are_closed_below():
     s = jnp.asarray(np.arange(1001) / 1000, jnp.float32)[None]
     values = pxap.pixel_average_precision(s, s >= 0)
     np.testing.assert_array_equal(values[:1001], 1)
+    below = jnp.asarray(np.nextafter(np.asarray(s)[:, 1:], np.float32(0)))
+    values = pxap.pixel_average_precision(
+        jnp.append(below, jnp.ones((1, 1)), axis=1), jnp.ones((1, 1001), bool)
+    )
+    np.testing.assert_array_equal(values[:1001], 1)
 
 
 def test_normalisation():
