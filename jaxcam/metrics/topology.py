@@ -347,11 +347,13 @@ def betti_error(
       ValueError: A region is not (H, W), the shapes differ, or the connectivity is
         neither 4 nor 8.
 
-    Cost: four labelings.
+    Cost: two labellings; holes follow from the Euler number.
 
     Source: X. Hu, F. Li, D. Samaras and C. Chen, "Topology-preserving deep image
     segmentation", NeurIPS 2019 (arXiv:1906.05404), who average it over patches of the
-    image; here the image is one patch.
+    image; here the image is one patch. The Euler number by counts of 2 x 2 pixels is
+    that of S. B. Gray, "Local properties of binary images in two dimensions", IEEE
+    Transactions on Computers C-20, 1971.
 
     >>> ring = jnp.ones((3, 3), bool).at[1, 1].set(False)
     >>> print(betti_error(ring, jnp.ones((3, 3), bool)))
@@ -471,12 +473,21 @@ def _led(source, target, valid, *, radius, band, connectivity, order, count):
 
 
 def _betti_numbers(region: Array, connectivity: Connectivity) -> Array:
-    """Objects and holes, int32[2]."""
-    dual: Connectivity = 4 if connectivity == 8 else 8
+    """Objects and holes, int32[2]: their difference is counted on 2 x 2 pixels."""
     around = jnp.pad(region, 1)
-    objects = components.label_components(around, connectivity=connectivity)
-    background = components.label_components(~around, connectivity=dual)
-    return jnp.stack([jnp.max(objects), jnp.max(background) - 1])
+    objects = jnp.max(components.label_components(around, connectivity=connectivity))
+    nw, ne, sw, se = (
+        around[dy : dy + region.shape[0] + 1, dx : dx + region.shape[1] + 1]
+        for dy in (0, 1)
+        for dx in (0, 1)
+    )
+    odd = nw ^ ne ^ sw ^ se
+    corners = jnp.sum(odd & ((nw & ne) | (sw & se)), dtype=jnp.int32)  # Of three.
+    ends = jnp.sum(odd, dtype=jnp.int32) - corners  # Of one.
+    diagonals = jnp.sum((nw == se) & (ne == sw) & (nw ^ ne), dtype=jnp.int32)
+    sign = -2 if connectivity == 8 else 2
+    euler = (ends - corners + sign * diagonals) // 4
+    return jnp.stack([objects, objects - euler])
 
 
 _WARPED = {
@@ -548,7 +559,7 @@ SPECS = (
         range=(0.0, float("inf")),
         direction=-1,
         undefined="no pixel counts",
-        cost="four labelings",
+        cost="two labellings",
         source="Hu et al., NeurIPS 2019",
         static=("connectivity",),
         regions=("mask", "box"),
