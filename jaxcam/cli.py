@@ -355,7 +355,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command.run()
     except KeyboardInterrupt:
-        _complain("Interrupted; the same command goes on where this one stopped.")
+        goes_on = "; the same command goes on where this one stopped"
+        _complain(f"Interrupted{goes_on if isinstance(command, Evaluate) else ''}.")
         return EXIT_INTERRUPTED
     except (ValueError, TypeError, LookupError, OSError, ModuleNotFoundError) as error:
         if command.debug:

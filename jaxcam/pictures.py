@@ -58,7 +58,8 @@ def explain_files(
       model: From `jaxcam.models.load` or `jaxcam.models.wrap`.
       images: Image files, and folders, of which every image is taken.
       method: A name, or several, with options where wanted.
-      layer: The layer to tap, for the methods that tap one; several in "(a,b)".
+      layer: The layer to tap, for the methods that tap one and name none themselves;
+        several in "(a,b)".
       top: How many of the best classes are explained.
       target: The one class to explain instead, a number or a name.
       against: Explains why `target` and not this class.
@@ -223,8 +224,12 @@ def _requests(asked: Sequence[str], layer: str | None) -> list[_spec.Request]:
         return requests
     table = methods.table()
     taps = [r.name not in table or table[r.name].layer is not None for r in requests]
+    taps = [
+        t and "layer" not in dict(r.options)
+        for r, t in zip(requests, taps, strict=True)
+    ]
     if not any(taps):
-        raise ValueError(f"{', '.join(asked)} taps no layer; leave out the layer.")
+        raise ValueError(f"{', '.join(asked)} taps no other layer; leave it out.")
     chosen = ("layer", layer)
     return [
         _spec.Request(r.name, (*r.options, chosen)) if tap else r

@@ -100,7 +100,7 @@ def test_an_image_that_cannot_be_read_does_not_stop_the_others(capsys, photos):
         (["photos/a.png", "other/a.png"], "would both be written as a.png"),
         (["photos", "--method", "gradcam"], "did you mean grad_cam"),
         (["photos", "--layer", "conv9"], "has no layer 'conv9'; it has features."),
-        (["photos", "--layer", "x", "--method", "gradient"], "taps no layer"),
+        (["photos", "--layer", "x", "--method", "gradient"], "taps no other layer"),
         (["photos", "--method", "truth"], "needs the truth"),
         (["photos", "--top", "9"], "not among the 8 classes"),
         (["photos", "--target", "rung"], "did you mean ring"),
