@@ -3,6 +3,7 @@
 import dataclasses
 import re
 
+import jax.numpy as jnp
 import pytest
 
 from jaxcam import plan, registry
@@ -166,3 +167,14 @@ def test_a_map_is_sorted_once():
     lowered = program.lower(shared, given["raw_saliency"][None, None])
     text = lowered.compile().as_text()
     assert len(re.findall(r" sort\(", text)) == 1
+
+
+def test_the_official_error_may_read_the_first_five_classes():
+    given = fields_module.fields(0)
+    given |= {"correct": jnp.bool_(False), "correct_top5": jnp.bool_(True)}
+    given["raw_saliency"] = given["mask"].astype(jnp.float32)  # A perfect map.
+    names = ("official_localization_error", "official_localization_error_top5")
+    columns = plan.resolve_all(names)
+    base = {n: given[n] for n in (*plan.SHARED_FIELDS, *plan.MAP_FIELDS)}
+    values = plan._score_one(columns, base, {})
+    assert [float(values[name]) for name in names] == [1, 0]
