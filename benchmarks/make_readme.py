@@ -59,8 +59,8 @@ squashed to 224 x 224), explaining the best-scored class inside the species' ran
 ImageNet classes, with 95 % intervals; in brackets an independent run on the same
 images, whose resizing differs a little. The first column says what the border class of
 the trimap counts as in mask columns: background, object (`foreground`, the paper's
-choice), or nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR` makes it; one
-row of it is
+choice), or nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR`
+makes it; one row of it is
 
 ```
 jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz \\

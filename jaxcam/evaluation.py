@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -34,7 +35,7 @@ Targets = Literal["auto", "predicted", "label"]
 DEFAULT_METHODS = ("cam", "grad_cam")
 
 IN_FLIGHT = 2
-"""Batches whose results are not yet fetched: bounds memory, hides latency."""
+"""Batches explained but not yet scored: bounds memory, keeps the device busy."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -247,27 +248,62 @@ class _Run:
             start=start,
             stop=stop,
         )
-        waiting: collections.deque = collections.deque()
-        for batch in stream:
-            waiting.append((batch, self.dispatch(batch)))
-            if len(waiting) > IN_FLIGHT:
-                yield self.collect(*waiting.popleft(), advance)
-        while waiting:
-            yield self.collect(*waiting.popleft(), advance)
+        # Scores are computed and fetched beside the next batches' explanations.
+        with concurrent.futures.ThreadPoolExecutor(1, "jaxcam-score") as worker:
+            waiting: collections.deque = collections.deque()
+            try:
+                for batch in stream:
+                    explained = self.explained(batch)
+                    waiting.append(worker.submit(self.scored, batch, *explained))
+                    if len(waiting) > IN_FLIGHT:
+                        yield self.counted(waiting.popleft(), advance)
+                while waiting:
+                    yield self.counted(waiting.popleft(), advance)
+            finally:
+                for future in waiting:
+                    future.cancel()
 
-    def dispatch(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Starts the programs on one batch; what it returns may not be ready yet."""
-        params = self.model.params
+    def counted(self, future: Any, advance: Callable[[int], None]) -> rows.Table:
+        table, images = future.result()
+        advance(images)
+        return table
+
+    def explained(self, batch: Mapping[str, Any]) -> tuple[Any, Any, dict, tuple]:
+        """Starts the explanation of a batch; what it returns may not be ready yet."""
         truth = programs.truth_fields(batch, self.settings.preset)
         images = jnp.asarray(batch["image"])
         answer, maps = self.explain(
-            params,
+            self.model.params,
             images,
             programs.allowed_classes(self.model, batch["candidates"], self.outputs),
             jax.random.key(self.settings.seed),
             programs.id_hashes(batch["id"]),
             truth["mask"],
         )
+        return truth, images, answer, maps
+
+    def scored(
+        self, batch: Mapping[str, Any], truth: Any, images: Any, answer: dict, maps: Any
+    ) -> tuple[rows.Table, int]:
+        """The rows of an explained batch, and how many images they are of."""
+        with _matmul_precision(self.settings.precision):  # Belongs to the thread.
+            out = self.score_maps(batch, truth, images, answer, maps)
+        fetched = jax.device_get(out)
+        table = rows.table(
+            batch,
+            self.settings.methods,
+            {c.label: fetched["values"][c.label] for c in self.columns},
+            fetched["status"],
+            answer=fetched["answer"],
+            maps=fetched["maps"],
+            class_names=self.model.class_names,
+        )
+        return table, int(np.sum(np.asarray(batch["index"]) >= 0))
+
+    def score_maps(
+        self, batch: Mapping[str, Any], truth: Any, images: Any, answer: dict, maps: Any
+    ) -> dict[str, Any]:
+        """Starts the probes and metrics on an explained batch."""
         shape = batch["frame"].shape[1:]
         whole = self.settings.geometry != "original"
         method = presets.get(self.settings.preset).resize
@@ -277,7 +313,7 @@ class _Run:
         asked = ()
         if self.probes:
             inputs = programs.model_inputs(self.model, images)
-            asked = self.ask(params, inputs, shared, placed)
+            asked = self.ask(self.model.params, inputs, shared, placed)
         return {
             "values": self.score(shared, placed, asked),
             "status": status,
@@ -295,22 +331,6 @@ class _Run:
             for request, label, native in named
             if not registry.method(request).floor
         }
-
-    def collect(
-        self, batch: Mapping[str, Any], out: dict[str, Any], advance: Callable
-    ) -> rows.Table:
-        fetched = jax.device_get(out)
-        table = rows.table(
-            batch,
-            self.settings.methods,
-            {c.label: fetched["values"][c.label] for c in self.columns},
-            fetched["status"],
-            answer=fetched["answer"],
-            maps=fetched["maps"],
-            class_names=self.model.class_names,
-        )
-        advance(int(np.sum(np.asarray(batch["index"]) >= 0)))
-        return table
 
 
 def _follows_labels(model: Any, dataset: data.Dataset, targets: Targets) -> bool:
