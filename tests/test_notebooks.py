@@ -33,6 +33,7 @@ def test_the_notebook_is_its_script(script):
 
 
 @pytest.mark.slow
+@pytest.mark.shared
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_the_notebook_runs(script):
     run = subprocess.run(

@@ -27,7 +27,26 @@ SECTIONS = ("Args:", "Returns:", "Raises:", "Cost:", "Source:", ">>> ")
 # Metrics of whole programs, tested where they are defined; too slow for this file.
 SLOW = {"differentiable_warping_error"}
 
-every_metric = pytest.mark.parametrize("name", sorted(set(METRICS) - SLOW))
+# Long to compile, and quick ones stand for them: other readings of the same tree.
+LONG = {"box_accuracy_curve", "best_box_iou", "best_mask_iou", "warping_events"}
+LONG_DOCTESTS = {
+    "jaxcam.metrics.box_accuracy",
+    "jaxcam.metrics.topology",
+    "jaxcam.ops.contours",
+}
+
+
+def marked(names, long):
+    """Parameters, of which the long ones are marked slow."""
+    return [
+        pytest.param(name, marks=[pytest.mark.slow] if name in long else [])
+        for name in names
+    ]
+
+
+every_metric = pytest.mark.parametrize(
+    "name", marked(sorted(set(METRICS) - SLOW), LONG)
+)
 
 
 def call(spec, given):
@@ -178,7 +197,7 @@ def modules_with_doctests():
     yield from ("jaxcam._spec", "jaxcam.plan", "jaxcam.data.maps")
 
 
-@pytest.mark.parametrize("name", list(modules_with_doctests()))
+@pytest.mark.parametrize("name", marked(modules_with_doctests(), LONG_DOCTESTS))
 def test_doctests(name):
     module = importlib.import_module(name)
     globs = {"jax": jax, "jnp": jnp, "np": np}

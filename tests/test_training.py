@@ -41,6 +41,7 @@ def test_weights_and_log_are_written(trained):
     assert about["seed"] == 0
 
 
+@pytest.mark.slow
 def test_the_file_is_read_back_as_the_trained_net(trained):
     config, log = trained
     model = models.load("shapes_net", weights=config.out / "shapes_net.safetensors")
@@ -68,6 +69,7 @@ def test_a_seed_gives_the_same_weights_to_the_bit(trained, tmp_path):
     assert weights("other", seed=1)[0] != first
 
 
+@pytest.mark.slow
 def test_the_loss_falls(trained):
     """Six passes over 48 images: the optimiser moves the right way."""
     epochs = trained[1]["epochs"]

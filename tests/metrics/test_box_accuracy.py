@@ -112,6 +112,7 @@ def test_values_worked_by_hand(per_image):
     np.testing.assert_allclose(every, [2 / 12, 1 / 2, 1 / 2, 1 / 2], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_undefined_is_nan():
     s, boxes = jnp.ones((3, 3)), jnp.zeros((2, 4))
     none = jnp.zeros(2, bool)

@@ -309,6 +309,7 @@ def every_path_gives_the_same(name, saliency, sizes, tables, sort):
     same_levels(sort(None, ground, masks, truth))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_large")
 def test_cells_that_do_not_fit_are_noticed(monkeypatch):
     monkeypatch.setattr(component_trees, "_cells_per_level", lambda basins: 1)
@@ -321,6 +322,7 @@ def test_cells_that_do_not_fit_are_noticed(monkeypatch):
     same(tree, label_each_threshold(saliency, THRESHOLDS))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("as_large")
 @pytest.mark.parametrize("platform", ["cpu", "gpu"])
 def test_a_batch_is_its_images(monkeypatch, platform):
@@ -355,7 +357,6 @@ def test_a_batch_over_devices_and_nested():
         same(one, label_each_threshold(np.asarray(batch[i]), THRESHOLDS))
 
 
-@pytest.mark.usefixtures("as_large")
 def test_agrees_with_labelling_by_ops():
     saliency = jnp.asarray(dict(landscapes())["rough"])
     tree = component_trees.component_tree(saliency, jnp.asarray(THRESHOLDS))
@@ -366,6 +367,7 @@ def test_agrees_with_labelling_by_ops():
         np.testing.assert_array_equal(boxes.bounding_box(component), box)
 
 
+@pytest.mark.slow
 def test_levels_count_the_thresholds_reached():
     rng = np.random.default_rng(0)
     values = rng.random(500).astype(np.float32)
