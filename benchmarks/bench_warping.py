@@ -111,7 +111,12 @@ def exact_case(order, radius, batch, side, rounds):
             sequential_descent(sources[i], targets[i], free[i]) for i in range(some)
         ]
 
-    made = _timing.compare(lambda: ours(predicted, truth), theirs, rounds=rounds)
+    made = _timing.compare(
+        lambda: ours(predicted, truth),
+        theirs,
+        rounds=rounds,
+        compiled=(ours, predicted, truth),
+    )
     scale = batch / some
     ms = 1e3 * made.ours_s / batch
     return {
