@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
+from jaxcam import _checks
 from jaxcam._types import Array
 
 
@@ -58,5 +59,21 @@ def class_probability(logits: Array, target: Array) -> Array:
             "A softmax over a single output is 1 for every image; give the model two "
             "outputs, or wrap it so that its logits are [0, logit]."
         )
-    probabilities = jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
-    return jnp.take_along_axis(probabilities, target[:, None], axis=-1)[:, 0]
+    return class_logit(jax.nn.softmax(logits.astype(jnp.float32), axis=-1), target)
+
+
+def class_logit(logits: Array, target: Array) -> Array:
+    """The logit of one class a row: logits float[B, K], target int[B]."""
+    chosen = jnp.take_along_axis(logits, target[:, None], axis=-1)[:, 0]
+    return chosen.astype(jnp.float32)
+
+
+SCORES = ("probability", "logit")
+"""What a score of the model may be: a class's softmax probability, or its logit."""
+
+
+def class_score(logits: Array, target: Array, score: str) -> Array:
+    """The probability or the logit of one class a row, by its name in `SCORES`."""
+    _checks.choice("score", score, SCORES)
+    read = class_probability if score == "probability" else class_logit
+    return read(logits, target)

@@ -145,16 +145,36 @@ class MethodSpec:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Explainer:
+    """The method that made the maps of a batch, to be asked for others.
+
+    Attributes:
+      maps: `(params, x, targets) -> float32[B, H, W]`, not normalised, on the grid of
+        the field `raw_saliency`. The images' keys and objects are those of the batch,
+        so that a method that draws numbers draws the same ones again.
+      params: The model's parameters.
+      predict: `(params, x) -> logits`.
+    """
+
+    maps: Callable[..., Any]
+    params: Any
+    predict: Callable[..., Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class ProbeSpec:
     """A question to the model whose answers metrics read as fields.
 
     Attributes:
-      fn: `fn(predict, *inputs, **options) -> {output: array}`. Works on a batch: every
-        input and output has the leading axis `[B]`; `predict` maps model inputs
-        `float[N, H, W, C]` (preprocessed) to logits, for any N.
-      inputs: Names of fields; also `x`, the preprocessed images.
+      fn: `fn(ask, *inputs, **options) -> {output: array}`. Works on a batch: every
+        input and output has the leading axis `[B]`.
+      inputs: Names of fields; also `x`, the preprocessed images. A probe none of whose
+        inputs is made from a map runs once an image, whatever the number of maps.
       outputs: Names of the fields it makes.
       cost: Forward passes an image and map, in words.
+      asks: What `ask` is. "predict": maps model inputs `float[N, H, W, C]`
+        (preprocessed) to logits, for any N. "explain": an `Explainer`, the method that
+        made the map, to be asked about other inputs, targets or parameters.
       static: As in `MetricSpec`.
       name: Registry key; the function's name by default.
     """
@@ -163,6 +183,7 @@ class ProbeSpec:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     cost: str
+    asks: Literal["predict", "explain"] = "predict"
     static: tuple[str, ...] = ()
     name: str = ""
 

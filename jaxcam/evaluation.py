@@ -185,7 +185,15 @@ class _Run:
         )
         self.score = plan.score_program(self.columns)
         self.probes = plan.probe_fields(self.columns)
-        self.ask = programs.probe_program(model, self.probes)
+        self.whole = settings.geometry != "original"
+        self.resize = presets.get(settings.preset).resize
+        self.ask = programs.probe_program(
+            model,
+            self.probes,
+            self.requests,
+            whole=self.whole,
+            method=self.resize,
+        )
         self.outputs = programs.count_outputs(model)
 
     def manifest(self) -> dict[str, Any]:
@@ -305,9 +313,9 @@ class _Run:
     ) -> dict[str, Any]:
         """Starts the probes and metrics on an explained batch."""
         shape = batch["frame"].shape[1:]
-        whole = self.settings.geometry != "original"
-        method = presets.get(self.settings.preset).resize
-        place = programs.place_program(self.requests, shape, whole=whole, method=method)
+        place = programs.place_program(
+            self.requests, shape, whole=self.whole, method=self.resize
+        )
         placed, status = place(maps, jnp.asarray(batch["extent"]))
         shared = truth | {name: answer[name] for name in programs.ANSWERS}
         asked = ()

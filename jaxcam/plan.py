@@ -33,6 +33,7 @@ SHARED_FIELDS = (
     "correct_top5",
     "label_known",
     "probability",
+    "logit",
     "key",
 )
 """Fields that every map of an image shares."""
@@ -203,6 +204,12 @@ def resolve(
     if unread:
         accepted = sorted({*spec.options, *resolver.accepted, *at_the_end})
         accepted = [*accepted, *of_regions]
+        if unread[0] == "score" and any("probability" in n for n in spec.inputs):
+            raise ValueError(
+                f"{spec.name} is a formula of probabilities, and a logit may be "
+                "negative or above 1; leave out score=, or use absolute_drop or "
+                "average_increase."
+            )
         raise ValueError(
             f"{spec.name} has no option {unread[0]!r}; it takes {', '.join(accepted)}."
         )
@@ -405,49 +412,80 @@ def probe_fields(columns: Iterable[Column]) -> tuple[Field, ...]:
 
 
 def probe_program(
-    predict: Callable[[Any, Array], Array], fields: tuple[Field, ...]
+    predict: Callable[[Any, Array], Array],
+    fields: tuple[Field, ...],
+    explain: Sequence[Callable[..., Array]] = (),
 ) -> Callable[..., tuple[Array, ...]]:
     """One compiled program that answers every probe field.
 
     Args:
       predict: `(params, x) -> logits`.
       fields: As `probe_fields` gives them.
+      explain: For each map the method that made it, `(params, x, targets, shared) ->
+        float32[B, H, W]`, for probes that ask for other maps.
 
     Returns:
       A function of `(params, model_inputs, shared, raw_saliency)` that gives one
       `array[M, B, ...]` a field, in order. A probe that makes several of the fields
-      runs once.
+      runs once; one that reads no map runs once for all maps.
     """
-    calls: dict[tuple, list[Field]] = {}
-    for field in fields:
+    calls: dict[tuple, list[int]] = {}
+    for number, field in enumerate(fields):
         probe = registry.probe_of(field.name)
-        calls.setdefault((probe.name, field.options, field.inputs), []).append(field)
+        calls.setdefault((probe.name, field.options, field.inputs), []).append(number)
     derived = tuple(
         {f: None for _, _, inputs in calls for f in inputs if f.name not in _BASE}
     )
 
+    def run(kind: str, ask: Any, base: Mapping, known: Mapping) -> dict[int, Array]:
+        """Answers of the probes of one kind, by the number of the field."""
+        answers = {}
+        for (name, options, inputs), wanted in calls.items():
+            spec = registry.all_probes()[name]
+            if _probe_kind(spec, inputs) != kind:
+                continue
+            arguments = [known[f] if f in known else base[f.name] for f in inputs]
+            out = spec.fn(ask, *arguments, **dict(options))
+            answers.update({number: out[fields[number].name] for number in wanted})
+        return answers
+
     def program(params, model_inputs, shared, raw_saliency):
         ask = functools.partial(predict, params)
+        base = {**shared, **model_inputs}
+        maps = len(raw_saliency)
 
         def one(image, raw):
             memo: dict[Field, Any] = {}
-            base = {**image, "raw_saliency": raw}
-            return tuple(_evaluate(field, base, memo) for field in derived)
+            here = {**image, "raw_saliency": raw}
+            return tuple(_evaluate(field, here, memo) for field in derived)
 
         made = _over_rows(one, shared, raw_saliency) if derived else ()
 
-        def one_map(arrays):
-            raw, values = arrays
-            base = {**shared, **model_inputs, "raw_saliency": raw}
-            known = dict(zip(derived, values, strict=True))
-            answers = {}
-            for (name, options, inputs), wanted in calls.items():
-                arguments = [known[f] if f in known else base[f.name] for f in inputs]
-                spec = registry.all_probes()[name]
-                out = spec.fn(ask, *arguments, **dict(options))
-                answers.update({field: out[field.name] for field in wanted})
-            return tuple(answers[field] for field in fields)
+        def of_map(i):
+            here = {**base, "raw_saliency": raw_saliency[i]}
+            return here, dict(zip(derived, (m[i] for m in made), strict=True))
 
-        return jax.lax.map(one_map, (raw_saliency, made))
+        once = run("image", ask, *of_map(0))
+        answers = {
+            number: jnp.broadcast_to(value[None], (maps, *value.shape))
+            for number, value in once.items()
+        }
+        answers |= jax.lax.map(lambda i: run("map", ask, *of_map(i)), jnp.arange(maps))
+        again = []
+        for i, method in enumerate(explain):  # Each a program of its own.
+            maps_of = functools.partial(method, shared=shared)
+            ask_method = _spec.Explainer(maps=maps_of, params=params, predict=predict)
+            again.append(run("method", ask_method, *of_map(i)))
+        if again:
+            answers |= jax.tree.map(lambda *values: jnp.stack(values), *again)
+        return tuple(answers[number] for number in range(len(fields)))
 
     return jax.jit(program)
+
+
+def _probe_kind(spec: _spec.ProbeSpec, inputs: Iterable[Field]) -> str:
+    """How often a probe runs: for every "image", "map" or, one by one, "method"."""
+    if spec.asks == "explain":
+        return "method"
+    read = {field.name for root in inputs for field in root.walk()}
+    return "map" if read & set(MAP_FIELDS) else "image"

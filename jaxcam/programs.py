@@ -14,6 +14,7 @@ import numpy as np
 from jaxcam import _numerics, _spec, methods, ops, plan, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
+from jaxcam.probes import inputs
 
 TRUTH = ("mask", "where", "frame", "boxes", "box_valid")
 """Fields of a row that the data set knows."""
@@ -25,6 +26,7 @@ ANSWERS = (
     "correct_top5",
     "label_known",
     "probability",
+    "logit",
     "key",
 )
 """Fields of a row that the model decides."""
@@ -76,6 +78,7 @@ def explain_program(
             "correct_top5": jnp.any(right, axis=1),
             "label_known": known,
             "probability": _numerics.class_probability(logits, targets),
+            "logit": _numerics.class_logit(logits, targets),
             "key": keys,
             "logits_finite": jnp.all(jnp.isfinite(logits), axis=1),
         }
@@ -86,18 +89,43 @@ def explain_program(
 
 @functools.lru_cache(maxsize=8)
 def probe_program(
-    model: Any, fields: tuple[plan.Field, ...]
+    model: Any,
+    fields: tuple[plan.Field, ...],
+    requests: tuple[_spec.Request, ...] = (),
+    *,
+    whole: bool = True,
+    method: str = "bilinear",
 ) -> Callable[..., tuple[Array, ...]]:
     """One compiled program that asks the model everything the metrics read.
 
     Args:
       model: The model; its parameters are an argument of the program.
       fields: As `plan.probe_fields` gives them.
+      requests: Methods, in the order of the maps.
+      whole: The image fills the truth's grid in every row.
+      method: Interpolation onto that grid, "bilinear" or "cubic".
 
     Returns:
       See `plan.probe_program`.
     """
-    return plan.probe_program(lambda params, x: model.apply(params, x)[0], fields)
+
+    def explain(request, params, x, targets, *, shared):
+        given = {"keys": shared["key"], "masks": shared["mask"]}
+        maps = methods.saliency_maps(model, params, x, targets, (request,), **given)
+        return _placed(
+            request,
+            maps[str(request)],
+            inputs.extent_of(shared["frame"]),
+            shared["frame"].shape[1:],
+            whole=whole,
+            method=method,
+        )
+
+    return plan.probe_program(
+        lambda params, x: model.apply(params, x)[0],
+        fields,
+        tuple(functools.partial(explain, request) for request in requests),
+    )
 
 
 @functools.lru_cache(maxsize=32)
@@ -120,27 +148,34 @@ def place_program(
       `(maps, extent) -> (saliency float32[M, B, H, W], status int8[M, B])`; the status
       is an index into `STATUS`.
     """
-    on_grid = tuple("mask" in registry.method(request).inputs for request in requests)
-
-    def resize(native):
-        return ops.resize(native, shape, method=method)
-
-    def put(native, extent):
-        return ops.place(native, extent, shape, method=method)
 
     def program(maps, extent):
-        placed = []
-        for native, is_placed in zip(maps, on_grid, strict=True):
-            if is_placed or (whole and native.shape[1:] == shape):
-                placed.append(native)
-            elif whole:
-                placed.append(jax.vmap(resize)(native))
-            else:
-                placed.append(jax.vmap(put)(native, extent))
+        placed = [
+            _placed(request, native, extent, shape, whole=whole, method=method)
+            for request, native in zip(requests, maps, strict=True)
+        ]
         statuses = jnp.stack([jax.vmap(status)(native) for native in maps])
         return jnp.stack(placed), statuses
 
     return jax.jit(program)
+
+
+def _placed(
+    request: _spec.Request,
+    native: Array,
+    extent: Array,
+    shape: tuple[int, int],
+    *,
+    whole: bool,
+    method: str,
+) -> Array:
+    """Native maps of one method, float32[B, h, w], on the truth's grid."""
+    on_grid = "mask" in registry.method(request).inputs
+    if on_grid or (whole and native.shape[1:] == shape):
+        return native
+    if whole:
+        return jax.vmap(lambda m: ops.resize(m, shape, method=method))(native)
+    return jax.vmap(lambda m, e: ops.place(m, e, shape, method=method))(native, extent)
 
 
 STATUS = ("", "NaN in the map", "the map is nowhere positive", "the map is constant")

@@ -139,7 +139,7 @@ def score(
 
 def _refuse_questions(columns: Sequence[plan.Column]) -> None:
     asked = plan.probe_fields(columns)
-    unknown = {"probability", "correct", "correct_top5", "target"}
+    unknown = {"probability", "logit", "correct", "correct_top5", "target"}
     for column in columns:
         used = {field.name for root in column.inputs for field in root.walk()}
         if used & unknown or used & {field.name for field in asked}:
@@ -181,6 +181,7 @@ def _scored(
         "correct_top5": nothing,
         "label_known": nothing,
         "probability": jnp.full(len(extent), jnp.nan, jnp.float32),
+        "logit": jnp.full(len(extent), jnp.nan, jnp.float32),
         "key": keys,
     }
     values = jax.device_get(plan.score_program(columns)(shared, placed))

@@ -59,6 +59,10 @@ def fields(seed, kind="random", shape=SHAPE):
         "label_known": np.bool_(True),
         "probability": p,
         "masked_probability": o,
+        "logit": p * 9,
+        "masked_logit": o * 9,
+        "image_score": p,
+        "masked_image_score": o,
         "crop_probability": crop,
     }
     made = {name: jnp.asarray(value) for name, value in made.items()}

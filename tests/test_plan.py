@@ -4,9 +4,10 @@ import dataclasses
 import re
 
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jaxcam import plan, registry
+from jaxcam import _spec, plan, registry
 from jaxcam.metrics import presets
 from tests import fields as fields_module
 
@@ -65,7 +66,74 @@ def test_companions_follow_their_metric():
 def test_probes_run_once_whatever_reads_them():
     columns = plan.resolve_all(["average_drop", "average_increase", "saliency_metric"])
     fields = [field.name for field in plan.probe_fields(columns)]
-    assert sorted(fields) == ["crop_probability", "masked_probability"]
+    assert sorted(fields) == ["crop_probability", "masked_logit", "masked_probability"]
+
+
+def test_a_probe_that_reads_no_map_runs_once_an_image(monkeypatch):
+    """Four maps, one question; what reads maps is asked of each."""
+    asked = []
+
+    def plain(predict, x, *, scale=1.0):
+        asked.append("image")
+        return {"plain": predict(x)[:, 0] * scale}
+
+    def of_map(predict, x, saliency):
+        asked.append("map")
+        return {"of_map": predict(x * saliency[..., None])[:, 0]}
+
+    def again(explainer, x, target):
+        asked.append("method")
+        maps = explainer.maps(explainer.params, 2 * x, target)
+        return {"again": maps.sum((1, 2))}
+
+    specs = [
+        _spec.ProbeSpec(fn=plain, inputs=("x",), outputs=("plain",), cost=""),
+        _spec.ProbeSpec(
+            fn=of_map, inputs=("x", "saliency"), outputs=("of_map",), cost=""
+        ),
+        _spec.ProbeSpec(
+            fn=again,
+            inputs=("x", "target"),
+            outputs=("again",),
+            cost="",
+            asks="explain",
+        ),
+    ]
+    monkeypatch.setattr(registry, "all_probes", lambda: {s.name: s for s in specs})
+    x = jnp.arange(32.0).reshape(2, 4, 4, 1)
+    given = fields_module.fields(0, shape=(4, 4))
+    shared = {name: jnp.stack([given[name]] * 2) for name in plan.SHARED_FIELDS}
+    raw = jnp.stack([jnp.full((2, 4, 4), 4.0), jnp.zeros((2, 4, 4))] * 2)
+    resolver = plan._FieldResolver({})
+    fields = tuple(resolver.field(name) for name in ("plain", "of_map", "again"))
+    program = plan.probe_program(
+        lambda params, x: params * x.sum((1, 2)),
+        fields,
+        [lambda p, x, t, shared, k=k: k * x[..., 0] for k in range(4)],
+    )
+    found = program(jnp.float32(3.0), {"x": x, "black": x[:, 0, 0]}, shared, raw)
+    sums = np.array([sum(range(16)), sum(range(16, 32))])
+    np.testing.assert_allclose(found[0], np.tile(3 * sums, (4, 1)))
+    np.testing.assert_allclose(found[1], np.outer([1, 0, 1, 0], 3 * sums))
+    np.testing.assert_allclose(found[2], np.outer(np.arange(4), 2 * sums))
+    assert asked.count("image") == 1
+    assert asked.count("method") == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["average_drop", "seed_average_drop", "average_gain", "saliency_metric"]
+)
+def test_a_formula_of_probabilities_refuses_logits(name):
+    with pytest.raises(ValueError, match="formula of probabilities"):
+        plan.resolve(f"{name}[score=logit]")
+
+
+def test_logits_are_explicit():
+    column = plan.resolve("average_increase[score=logit,top_fraction=0.5]")
+    assert column.label == "average_increase[score=logit,top_fraction=0.5]"
+    options = {f.name: dict(f.options) for root in column.inputs for f in root.walk()}
+    assert options["image_score"] == options["masked_image_score"] == {"score": "logit"}
+    assert options["masked_logit"] == {"top_fraction": 0.5}
 
 
 def test_a_preset_fills_in_what_the_request_leaves_open():
@@ -143,7 +211,7 @@ def test_the_model_free_suite_is_every_metric_of_maps_and_truth():
     members = {
         column.spec.name for column in plan.resolve_all(plan.SUITES["model_free"])
     }
-    asking = {"probability", "correct", "correct_top5", "target"}
+    asking = {"probability", "logit", "correct", "correct_top5", "target"}
     free = set()
     for name in registry.all_metrics():
         column = plan.resolve(name)

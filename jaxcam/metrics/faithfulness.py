@@ -40,20 +40,21 @@ def average_drop(probability: Array, masked_probability: Array) -> Array:
     )
 
 
-def absolute_drop(probability: Array, masked_probability: Array) -> Array:
+def absolute_drop(image_score: Array, masked_image_score: Array) -> Array:
     r"""Probability that is lost when only the salient part is shown.
 
     .. math::
       \max(0, p - o)
 
-    One image; batch with `jax.vmap`.
+    With `score="logit"` p and o are logits. One image; batch with `jax.vmap`.
 
     Args:
-      probability: float[], p, of the explained class on the image.
-      masked_probability: float[], o, on the image multiplied by its map.
+      image_score: float[], p, of the explained class on the image.
+      masked_image_score: float[], o, on the image multiplied by its map.
 
     Returns:
-      float32[], in [0, 1]; lower is better. NaN if either is NaN.
+      float32[], in [0, 1], of logits without a bound; lower is better. NaN if either is
+      NaN.
 
     Raises:
       Nothing.
@@ -66,8 +67,7 @@ def absolute_drop(probability: Array, masked_probability: Array) -> Array:
     >>> print(absolute_drop(jnp.float32(0.75), jnp.float32(0.5)))
     0.25
     """
-    lost = jnp.maximum(probability - masked_probability, 0.0)
-    return jnp.where(jnp.isnan(masked_probability), jnp.nan, lost)
+    return jnp.maximum(image_score - masked_image_score, 0.0)
 
 
 def seed_average_drop(probability: Array, masked_probability: Array) -> Array:
@@ -99,18 +99,19 @@ def seed_average_drop(probability: Array, masked_probability: Array) -> Array:
 
 
 def average_increase(
-    probability: Array, masked_probability: Array, *, strict: bool = True
+    image_score: Array, masked_image_score: Array, *, strict: bool = True
 ) -> Array:
     r"""Whether the salient part alone is more convincing than the image.
 
     .. math::
       1[o > p]
 
-    The mean over images is the Average Increase. One image; batch with `jax.vmap`.
+    The mean over images is the Average Increase. With `score="logit"` p and o are
+    logits. One image; batch with `jax.vmap`.
 
     Args:
-      probability: float[], p, of the explained class on the image.
-      masked_probability: float[], o, on the image multiplied by its map.
+      image_score: float[], p, of the explained class on the image.
+      masked_image_score: float[], o, on the image multiplied by its map.
       strict: False counts o = p too, as the paper writes it.
 
     Returns:
@@ -126,9 +127,9 @@ def average_increase(
     >>> print(average_increase(jnp.float32(0.5), jnp.float32(0.75)))
     1.0
     """
-    more = masked_probability > probability
-    more = more if strict else masked_probability >= probability
-    unknown = jnp.isnan(probability) | jnp.isnan(masked_probability)
+    more = masked_image_score > image_score
+    more = more if strict else masked_image_score >= image_score
+    unknown = jnp.isnan(image_score) | jnp.isnan(masked_image_score)
     return _numerics.undefined_if(unknown, more.astype(jnp.float32))
 
 
@@ -272,6 +273,7 @@ def _faithfulness(fn, inputs, formula, bounds, direction, undefined, source, **m
 
 
 _MASKED = ("probability", "masked_probability")
+_MASKED_SCORES = ("image_score", "masked_image_score")
 _NO_CROP = "no pixel is salient, or the probability is 0"
 
 SPECS = (
@@ -286,7 +288,7 @@ SPECS = (
     ),
     _faithfulness(
         absolute_drop,
-        _MASKED,
+        _MASKED_SCORES,
         "max(0, p - o)",
         (0.0, 1.0),
         -1,
@@ -304,7 +306,7 @@ SPECS = (
     ),
     _faithfulness(
         average_increase,
-        _MASKED,
+        _MASKED_SCORES,
         "1[o > p]",
         (0.0, 1.0),
         1,

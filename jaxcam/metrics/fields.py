@@ -5,13 +5,32 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from jaxcam import _checks, _spec, ops
+from jaxcam import _checks, _numerics, _spec, ops
 from jaxcam._types import Array, Connectivity
 
 
 def saliency(raw_saliency: Array, frame: Array, *, normalization: str = "max") -> Array:
     """The map brought to the scale that metrics expect, on the pixels of the image."""
     return ops.normalize(raw_saliency, rule=normalization, where=frame)
+
+
+def image_score(
+    probability: Array, logit: Array, *, score: str = "probability"
+) -> Array:
+    """What the model says of the image: the class's probability, or its logit."""
+    return _score(probability, logit, score)
+
+
+def masked_image_score(
+    masked_probability: Array, masked_logit: Array, *, score: str = "probability"
+) -> Array:
+    """What the model says of the image multiplied by its map, in the same terms."""
+    return _score(masked_probability, masked_logit, score)
+
+
+def _score(probability: Array, logit: Array, score: str) -> Array:
+    _checks.choice("score", score, _numerics.SCORES)
+    return logit if score == "logit" else probability
 
 
 def salient_mask(
@@ -107,6 +126,8 @@ def _field(fn, *inputs: str, static: tuple[str, ...] = ()) -> _spec.FieldSpec:
 
 FIELDS = (
     _field(saliency, "raw_saliency", "frame", static=("normalization",)),
+    _field(image_score, "probability", "logit", static=("score",)),
+    _field(masked_image_score, "masked_probability", "masked_logit", static=("score",)),
     _field(salient_mask, "saliency", "frame", static=("rule", "strict")),
     _field(predicted_mask, "salient_mask", static=("component", "connectivity")),
     _field(predicted_box, "predicted_mask", static=("short_boxes",)),

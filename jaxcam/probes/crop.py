@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from jaxcam import _numerics, _spec
 from jaxcam._types import Array
+from jaxcam.probes import inputs
 
 
 def crop_score(
@@ -34,8 +35,7 @@ def crop_score(
       `crop_probability`: float32[B], in [0, 1]; NaN where the box is empty.
     """
     size = jnp.array(x.shape[1:3], jnp.float32)
-    rows, columns = jnp.any(frame, axis=2), jnp.any(frame, axis=1)
-    extent = jnp.stack([jnp.sum(rows, axis=1), jnp.sum(columns, axis=1)], axis=1)
+    extent = inputs.extent_of(frame)
     scale = size / jnp.maximum(extent, 1).astype(jnp.float32)
     box = salient_box.astype(jnp.float32) * jnp.tile(scale, (1, 2))
     crops = jax.vmap(_crop_and_resize)(x, box)

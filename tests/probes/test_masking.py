@@ -19,6 +19,7 @@ def softmax_of(first, second):
 X = jnp.array([[[[1.0], [3.0]]]])
 BLACK = jnp.array([[-2.0]])
 SALIENCY = jnp.array([[[0.5, 0.0]]])
+FRAME = jnp.ones((1, 1, 2), bool)
 TARGET = jnp.array([0])
 
 
@@ -35,15 +36,34 @@ TARGET = jnp.array([0])
     ],
 )
 def test_values_worked_by_hand(options, logits):
-    out = probes.masked_score(two_pixel_model, X, BLACK, SALIENCY, TARGET, **options)
+    out = probes.masked_score(
+        two_pixel_model, X, BLACK, SALIENCY, FRAME, TARGET, **options
+    )
     np.testing.assert_allclose(
         out["masked_probability"], [softmax_of(*logits)], rtol=1e-6
     )
+    np.testing.assert_allclose(out["masked_logit"], [logits[0]], rtol=1e-6)
+
+
+def test_a_map_on_another_grid_is_brought_to_the_model():
+    """A truth grid of 2 x 4 pixels on a canvas of 3 x 6, each pixel four of its."""
+    saliency = (
+        jnp.full((1, 3, 6), 9.0)
+        .at[0, :2, :4]
+        .set(jnp.array([[0.5, 0.5, 0.0, 0.0]] * 2))
+    )
+    frame = jnp.zeros((1, 3, 6), bool).at[:, :2, :4].set(True)
+    out = probes.masked_score(two_pixel_model, X, BLACK, saliency, frame, TARGET)
+    np.testing.assert_allclose(out["masked_logit"], [2 * 0.5], rtol=1e-6)
 
 
 def test_a_full_map_hides_nothing_and_an_empty_map_hides_all():
-    full = probes.masked_score(two_pixel_model, X, BLACK, jnp.ones((1, 1, 2)), TARGET)
-    none = probes.masked_score(two_pixel_model, X, BLACK, jnp.zeros((1, 1, 2)), TARGET)
+    full = probes.masked_score(
+        two_pixel_model, X, BLACK, jnp.ones((1, 1, 2)), FRAME, TARGET
+    )
+    none = probes.masked_score(
+        two_pixel_model, X, BLACK, jnp.zeros((1, 1, 2)), FRAME, TARGET
+    )
     np.testing.assert_allclose(full["masked_probability"], [softmax_of(2, 3)])
     np.testing.assert_allclose(none["masked_probability"], [0.5])
 
@@ -55,7 +75,9 @@ def test_the_top_fraction_counts_pixels_and_keeps_ties():
     def total(x):
         return jnp.stack([x.sum((1, 2, 3)), jnp.zeros(len(x))], axis=1)
 
-    out = probes.masked_score(total, x, BLACK, saliency, TARGET, top_fraction=0.5)
+    out = probes.masked_score(
+        total, x, BLACK, saliency, jnp.ones((1, 1, 4), bool), TARGET, top_fraction=0.5
+    )
     np.testing.assert_allclose(
         out["masked_probability"], [softmax_of(0.9 + 0.4 + 0.4, 0)], rtol=1e-6
     )
@@ -67,9 +89,11 @@ def test_the_top_fraction_counts_pixels_and_keeps_ties():
 )
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
-        probes.masked_score(two_pixel_model, X, BLACK, SALIENCY, TARGET, **options)
+        probes.masked_score(
+            two_pixel_model, X, BLACK, SALIENCY, FRAME, TARGET, **options
+        )
 
 
 def test_a_single_output_is_refused():
     with pytest.raises(ValueError, match="single output"):
-        probes.masked_score(lambda x: x[:, 0, 0], X, BLACK, SALIENCY, TARGET)
+        probes.masked_score(lambda x: x[:, 0, 0], X, BLACK, SALIENCY, FRAME, TARGET)
