@@ -77,6 +77,19 @@ SUITES = {
         "mean_absolute_error",
     ),
     "classification": ("average_drop", "average_increase", "saliency_metric"),
+    "faithfulness": (
+        "average_drop",
+        "absolute_drop",
+        "average_increase",
+        "average_gain",
+        "saliency_metric",
+        "faithfulness_correlation",
+        "mu_fidelity",
+        "sensitivity_n",
+        "monotonicity",
+        "monotonicity_correlation",
+        "infidelity",
+    ),
     "model_free": (
         *_both(
             "intersection_over_union",

@@ -65,6 +65,18 @@ def fields(seed, kind="random", shape=SHAPE):
         "masked_image_score": o,
         "crop_probability": crop,
     }
+    sums, drops = rng.random((2, 3, 24)).astype(np.float32)
+    made |= {
+        "subset_sums": sums[0],
+        "subset_drops": drops[0],
+        "sized_subset_sums": sums,
+        "sized_subset_drops": drops,
+        "revealed_scores": np.sort(drops[1]) if seed % 2 else drops[1],
+        "cell_sums": sums[1],
+        "cell_effects": drops[1],
+        "perturbation_products": sums[2] * 50,
+        "perturbation_drops": drops[2],
+    }
     made = {name: jnp.asarray(value) for name, value in made.items()}
     made["key"] = jax.random.key(seed)
     made["threshold_tree"] = None  # Found anew by each metric that reads it.

@@ -54,7 +54,8 @@ def call(spec, given):
     names = inspect.signature(spec.fn).parameters
     extra = {name: given[name] for name in ("where", "key") if name in names}
     arguments = [given[name] for name in spec.inputs]
-    return spec.fn(*arguments, **dict(spec.default_options), **extra)
+    own = {k: v for k, v in spec.default_options.items() if k in spec.options}
+    return spec.fn(*arguments, **own, **extra)
 
 
 def needed(spec, given):

@@ -5,6 +5,15 @@ regions, answers of probes), the rest keyword options with the paper's defaults.
 Undefined is NaN.
 """
 
+from jaxcam.metrics.attribution_faithfulness import (
+    faithfulness_correlation,
+    infidelity,
+    infidelity_raw,
+    monotonicity,
+    monotonicity_correlation,
+    mu_fidelity,
+    sensitivity_n,
+)
 from jaxcam.metrics.box_accuracy import (
     best_box_iou,
     best_mask_iou,
@@ -99,7 +108,10 @@ __all__ = [
     "energy_pointing_game",
     "entropy_complexity",
     "f_score",
+    "faithfulness_correlation",
     "gini_sparseness",
+    "infidelity",
+    "infidelity_raw",
     "intersection_over_union",
     "kendall",
     "l1_complexity",
@@ -110,6 +122,9 @@ __all__ = [
     "max_box_accuracy_v2",
     "max_mask_accuracy",
     "mean_absolute_error",
+    "monotonicity",
+    "monotonicity_correlation",
+    "mu_fidelity",
     "official_localization_error",
     "optimal_localization_recall_precision_error",
     "pearson",
@@ -123,6 +138,7 @@ __all__ = [
     "saliency_metric_area",
     "saliency_metric_confidence",
     "seed_average_drop",
+    "sensitivity_n",
     "soft_f_score",
     "soft_precision",
     "soft_recall",
