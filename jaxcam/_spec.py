@@ -88,12 +88,15 @@ class FieldSpec:
       inputs: Names of fields.
       name: What metrics and other fields call it.
       static: As in `MetricSpec`.
+      of_the_metric: Whether it takes the options of the metric that reads it and no
+        others: part of the metric's own definition, kept apart only to be shared.
     """
 
     fn: Callable[..., Any]
     inputs: tuple[str, ...]
     name: str
     static: tuple[str, ...] = ()
+    of_the_metric: bool = False
 
     @property
     def options(self) -> dict[str, Any]:

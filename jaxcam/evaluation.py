@@ -263,7 +263,7 @@ class _Run:
                 for batch in stream:
                     explained = self.explained(batch)
                     waiting.append(worker.submit(self.scored, batch, *explained))
-                    if len(waiting) > IN_FLIGHT:
+                    if len(waiting) >= IN_FLIGHT:
                         yield self.counted(waiting.popleft(), advance)
                 while waiting:
                     yield self.counted(waiting.popleft(), advance)

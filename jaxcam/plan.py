@@ -206,7 +206,7 @@ def resolve(
         defaults["normalization"] = normalization
 
     regions = _regions(spec, wanted)
-    resolver = _FieldResolver({**defaults, **wanted})
+    resolver = _FieldResolver(defaults, wanted)
     inputs = tuple(resolver.field(regions.get(name, name)) for name in spec.inputs)
     options = {name: wanted[name] for name in spec.options if name in wanted}
 
@@ -313,8 +313,8 @@ def _truth_kind(
 class _FieldResolver:
     """Resolves field names to trees, noting which options were read on the way."""
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self.options = options
+    def __init__(self, defaults: Mapping[str, Any], own: Mapping[str, Any]) -> None:
+        self.own, self.options = own, {**defaults, **own}
         self.used: set[str] = set()
         self.accepted: set[str] = set()
 
@@ -325,7 +325,8 @@ class _FieldResolver:
         if spec is None:
             raise ValueError(f"Nothing makes the field {name!r}.")
         self.accepted |= set(spec.options)
-        options = {k: self.options[k] for k in spec.options if k in self.options}
+        given = self.own if getattr(spec, "of_the_metric", False) else self.options
+        options = {k: given[k] for k in spec.options if k in given}
         self.used |= set(options)
         inputs = tuple(self.field(inner) for inner in spec.inputs)
         return Field(name, tuple(sorted(options.items())), inputs)

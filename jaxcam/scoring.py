@@ -259,11 +259,16 @@ def _truth_source(
         border=border,
         images=False,
     )
-    single = [r.candidates[0] for r in truth.records if len(r.candidates) == 1]
+    # A row that cannot be read has no class; its neighbours keep theirs.
+    targets = [
+        record.candidates[0] if len(record.candidates) == 1 else -1
+        for record in truth.records
+    ]
+    told_apart = -1 not in targets or any(r.image_id for r in truth.records)
     return _Truth(
         len(truth),
         [record.image_id or record.id for record in truth.records],
-        single if len(single) == len(truth) else None,
+        targets if told_apart else None,
         {"name": truth.name, "fingerprint": truth.fingerprint(), "rows": len(truth)},
         batches,
     )

@@ -104,7 +104,7 @@ def test_a_probe_that_reads_no_map_runs_once_an_image(monkeypatch):
     given = fields_module.fields(0, shape=(4, 4))
     shared = {name: jnp.stack([given[name]] * 2) for name in plan.SHARED_FIELDS}
     raw = jnp.stack([jnp.full((2, 4, 4), 4.0), jnp.zeros((2, 4, 4))] * 2)
-    resolver = plan._FieldResolver({})
+    resolver = plan._FieldResolver({}, {})
     fields = tuple(resolver.field(name) for name in ("plain", "of_map", "again"))
     program = plan.probe_program(
         lambda params, x: params * x.sum((1, 2)),
@@ -246,3 +246,18 @@ def test_the_official_error_may_read_the_first_five_classes():
     base = {n: given[n] for n in (*plan.SHARED_FIELDS, *plan.MAP_FIELDS)}
     values = plan._score_one(columns, base, {})
     assert [float(values[name]) for name in names] == [1, 0]
+
+
+@pytest.mark.parametrize("preset", ["phang", "jain"])
+def test_a_shared_tree_is_that_of_the_metric_itself(preset):
+    """Neither a preset's regions nor the run's normalization reach into it."""
+    for name in ("best_box_iou", "max_mask_accuracy"):
+        column = plan.resolve(name, preset=preset, normalization="unit_sum")
+        (tree,) = (f for f in column.inputs if f.name == "threshold_tree")
+        assert tree.options == ()
+        (tree,) = (
+            f
+            for f in plan.resolve(f"{name}[connectivity=4]", preset=preset).inputs
+            if f.name == "threshold_tree"
+        )
+        assert tree.options == (("connectivity", 4),)

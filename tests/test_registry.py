@@ -27,7 +27,7 @@ SECTIONS = ("Args:", "Returns:", "Raises:", "Cost:", "Source:", ">>> ")
 # Metrics of whole programs, tested where they are defined; too slow for this file.
 SLOW = {"differentiable_warping_error"}
 
-# Long to compile, and quick ones stand for them: other readings of the same tree.
+# Long to compile; quick tests of the tree, and of events, stand for them.
 LONG = {"box_accuracy_curve", "best_box_iou", "best_mask_iou", "warping_events"}
 LONG_DOCTESTS = {
     "jaxcam.metrics.box_accuracy",

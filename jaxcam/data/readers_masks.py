@@ -70,7 +70,7 @@ def voc(folder: Path) -> records.Dataset:
             image if image.is_file() else None,
             file,
             (file, objects) if objects.is_file() else (file,),
-            masks.read_labels,
+            _read_voc,
             masks.VOC_BORDER,
             lambda index: masks.VOC_CLASSES[index - 1],
             functools.partial(_voc_truth, file, objects if objects.is_file() else None),
@@ -128,7 +128,8 @@ def mask_folder(folder: Path, *, threshold: float | None = None) -> records.Data
     """Plain masks without images: truth for saved maps.
 
     Args:
-      folder: Holds mask files, in subfolders if wanted: 0 and 1, or 0 and 255.
+      folder: Holds mask files of 0 and 1, or 0 and 255; in subfolders if wanted, which
+        must be asked for as "masks:FOLDER".
       threshold: Makes masks of other values: larger is object.
 
     Returns:
@@ -194,6 +195,13 @@ def _rows(
 
 def _blank(like: np.ndarray) -> np.ndarray:
     return np.zeros((*like.shape, 3), np.uint8)
+
+
+def _read_voc(path: Path) -> np.ndarray:
+    """Labels of an image, refused if they are none of PASCAL VOC."""
+    labels = masks.read_labels(path)
+    masks.voc_mask(labels)
+    return labels
 
 
 def _voc_truth(file: Path, objects: Path | None, index: int) -> records.Truth:

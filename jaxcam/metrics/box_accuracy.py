@@ -663,6 +663,7 @@ FIELDS = (
         fn=threshold_tree,
         inputs=("saliency", "mask", "where", "boxes", "frame"),
         name="threshold_tree",
+        of_the_metric=True,
         static=_STATIC,
     ),
 )

@@ -98,7 +98,7 @@ def _whole_part(share: Array, count: Array) -> Array:
     """Whole pixels in a share of `count`: .9 of 50000 is 45000, though .9 is less."""
     part = share * count
     nearest = jnp.round(part)
-    return jnp.where(jnp.abs(part - nearest) < count / 2**22, nearest, jnp.floor(part))
+    return jnp.where(jnp.abs(part - nearest) < part / 2**22, nearest, jnp.floor(part))
 
 
 def _energy_threshold(saliency: Array, share: Array, where: Array) -> Array:

@@ -43,6 +43,14 @@ def test_voc_has_a_row_for_each_image_and_class(voc):
         dataset.records[2].truth()
 
 
+def test_labels_that_voc_has_not_make_an_invalid_row(voc, write):
+    write(voc / "SegmentationClass" / "2007_4.png", np.full((6, 8), 30, np.uint8))
+    dataset = data.open_dataset(voc)
+    assert len(dataset) == 4
+    with pytest.raises(data.BadRecord, match="no labels of SegmentationClass"):
+        dataset.records[3].truth()
+
+
 def test_voc_without_objects_has_one_box_a_class(voc):
     (voc / "SegmentationObject" / "2007_1.png").unlink()
     cat = data.open_dataset(f"voc:{voc}").records[0].truth()
@@ -73,6 +81,10 @@ def test_maps_are_found_by_image_and_class(voc):
     result = jaxcam.score({"2007_1": cats}, voc, **asked)
     values = result.values("energy_pointing_game", "maps")
     np.testing.assert_allclose(values, [1.0, 0.0, np.nan])
+    only_cats = data.SavedMaps(("2007_1",), lambda _: cats, (CAT - 1,))
+    result = jaxcam.score(only_cats, voc, **asked)  # A bad file changes no pairing.
+    values = result.values("energy_pointing_game", "maps")
+    np.testing.assert_allclose(values, [1.0, np.nan, np.nan])
     both = data.SavedMaps(
         ("2007_1", "2007_1"), lambda i: np.roll(cats, 4 * i, (0, 1)), (CAT - 1, DOG - 1)
     )
