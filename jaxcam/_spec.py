@@ -149,12 +149,14 @@ class MethodSpec:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Explainer:
-    """The method that made the maps of a batch, to be asked for others.
+    """The methods that made the maps of a batch, to be asked for others.
 
     Attributes:
-      maps: `(params, x, targets) -> float32[B, H, W]`, not normalised, on the grid of
-        the field `raw_saliency`. The images' keys and objects are those of the batch,
-        so that a method that draws numbers draws the same ones again.
+      maps: `(params, x, targets) -> float32[M, B, H, W]`, one map a method, not
+        normalised, on the grid of the field `raw_saliency`. Either all methods explain
+        the same inputs `float[B, h, w, C]` or each its own, `float[M, B, h, w, C]`. The
+        images' keys and objects are those of the batch, so that a method that draws
+        numbers draws the same ones again.
       params: The model's parameters.
       predict: `(params, x) -> logits`.
     """
@@ -176,8 +178,11 @@ class ProbeSpec:
       outputs: Names of the fields it makes.
       cost: Forward passes an image and map, in words.
       asks: What `ask` is. "predict": maps model inputs `float[N, H, W, C]`
-        (preprocessed) to logits, for any N. "explain": an `Explainer`, the method that
-        made the map, to be asked about other inputs, targets or parameters.
+        (preprocessed) to logits, for any N. "explain": an `Explainer`, the methods that
+        made the maps, to be asked about other inputs, targets or parameters. Such a
+        probe sees all maps at once, so that methods share forward and backward passes:
+        its outputs and those of its inputs that are made from maps have the leading
+        axes `[M, B]`.
       static: As in `MetricSpec`.
       name: Registry key; the function's name by default.
     """

@@ -428,15 +428,15 @@ def probe_fields(columns: Iterable[Column]) -> tuple[Field, ...]:
 def probe_program(
     predict: Callable[[Any, Array], Array],
     fields: tuple[Field, ...],
-    explain: Sequence[Callable[..., Array]] = (),
+    explain: Callable[..., Array] | None = None,
 ) -> Callable[..., tuple[Array, ...]]:
     """One compiled program that answers every probe field.
 
     Args:
       predict: `(params, x) -> logits`.
       fields: As `probe_fields` gives them.
-      explain: For each map the method that made it, `(params, x, targets, shared) ->
-        float32[B, H, W]`, for probes that ask for other maps.
+      explain: `(params, x, targets, shared) -> float32[M, B, H, W]`, the methods that
+        made the maps, for probes that ask for others; see `_spec.Explainer`.
 
     Returns:
       A function of `(params, model_inputs, shared, raw_saliency)` that gives one
@@ -485,21 +485,19 @@ def probe_program(
             for number, value in once.items()
         }
         answers |= jax.lax.map(lambda i: run("map", ask, *of_map(i)), jnp.arange(maps))
-        again = []
-        for i, method in enumerate(explain):  # Each a program of its own.
-            maps_of = functools.partial(method, shared=shared)
-            ask_method = _spec.Explainer(maps=maps_of, params=params, predict=predict)
-            again.append(run("method", ask_method, *of_map(i)))
-        if again:
-            answers |= jax.tree.map(lambda *values: jnp.stack(values), *again)
+        if explain is not None:
+            maps_again = functools.partial(explain, shared=shared)
+            ask = _spec.Explainer(maps=maps_again, params=params, predict=predict)
+            here = {**base, "raw_saliency": raw_saliency}
+            answers |= run("maps", ask, here, dict(zip(derived, made, strict=True)))
         return tuple(answers[number] for number in range(len(fields)))
 
     return jax.jit(program)
 
 
 def _probe_kind(spec: _spec.ProbeSpec, inputs: Iterable[Field]) -> str:
-    """How often a probe runs: for every "image", "map" or, one by one, "method"."""
+    """What a probe is run on: an "image", one "map" of it, or all its "maps"."""
     if spec.asks == "explain":
-        return "method"
+        return "maps"
     read = {field.name for root in inputs for field in root.walk()}
     return "map" if read & set(MAP_FIELDS) else "image"

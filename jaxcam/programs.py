@@ -109,22 +109,25 @@ def probe_program(
       See `plan.probe_program`.
     """
 
-    def explain(request, params, x, targets, *, shared):
-        given = {"keys": shared["key"], "masks": shared["mask"]}
-        maps = methods.saliency_maps(model, params, x, targets, (request,), **given)
-        return _placed(
-            request,
-            maps[str(request)],
-            inputs.extent_of(shared["frame"]),
-            shared["frame"].shape[1:],
-            whole=whole,
-            method=method,
-        )
+    def explain(params, x, targets, *, shared):
+        def native(x, requests):
+            given = {"keys": shared["key"], "masks": shared["mask"]}
+            return methods.saliency_maps(model, params, x, targets, requests, **given)
+
+        if x.ndim == 4:
+            maps = native(x, requests)
+        else:
+            apart = zip(x, requests, strict=True)
+            maps = {k: v for own, r in apart for k, v in native(own, (r,)).items()}
+        extent, shape = inputs.extent_of(shared["frame"]), shared["frame"].shape[1:]
+        placed = [
+            _placed(r, maps[str(r)], extent, shape, whole=whole, method=method)
+            for r in requests
+        ]
+        return jnp.stack(placed)
 
     return plan.probe_program(
-        lambda params, x: model.apply(params, x)[0],
-        fields,
-        tuple(functools.partial(explain, request) for request in requests),
+        lambda params, x: model.apply(params, x)[0], fields, explain
     )
 
 

@@ -76,6 +76,11 @@ def fields(seed, kind="random", shape=SHAPE):
         "cell_effects": drops[1],
         "perturbation_products": sums[2] * 50,
         "perturbation_drops": drops[2],
+        "masked_saliency": 0.7 * map_ + 0.3 * rng.random(shape, np.float32),
+        "other_saliency": rng.random(shape, np.float32),
+        "randomized_saliency": rng.random((2, *shape), np.float32),
+        "neighbour_changes": drops[0],
+        "relative_neighbour_changes": np.where(drops[0] > 0.3, sums[0], np.nan),
     }
     made = {name: jnp.asarray(value) for name, value in made.items()}
     made["key"] = jax.random.key(seed)

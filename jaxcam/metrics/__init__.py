@@ -23,6 +23,7 @@ from jaxcam.metrics.box_accuracy import (
     max_box_accuracy_v2,
     max_mask_accuracy,
 )
+from jaxcam.metrics.coherency import adcc, coherency
 from jaxcam.metrics.complexity import (
     effective_size,
     entropy_complexity,
@@ -77,6 +78,15 @@ from jaxcam.metrics.pixel_ranking import (
     roc_auc,
     top_k_intersection,
 )
+from jaxcam.metrics.randomization import (
+    parameter_randomization,
+    random_logit,
+)
+from jaxcam.metrics.robustness import (
+    avg_sensitivity,
+    max_sensitivity,
+    relative_input_stability,
+)
 from jaxcam.metrics.topology import (
     betti_error,
     cl_dice,
@@ -91,16 +101,19 @@ dice = f_score
 
 __all__ = [
     "absolute_drop",
+    "adcc",
     "average_drop",
     "average_gain",
     "average_increase",
     "average_precision",
+    "avg_sensitivity",
     "best_box_iou",
     "best_mask_iou",
     "best_threshold",
     "betti_error",
     "box_accuracy_curve",
     "cl_dice",
+    "coherency",
     "concept_influence",
     "dice",
     "differentiable_warping_error",
@@ -121,17 +134,21 @@ __all__ = [
     "max_box_accuracy",
     "max_box_accuracy_v2",
     "max_mask_accuracy",
+    "max_sensitivity",
     "mean_absolute_error",
     "monotonicity",
     "monotonicity_correlation",
     "mu_fidelity",
     "official_localization_error",
     "optimal_localization_recall_precision_error",
+    "parameter_randomization",
     "pearson",
     "pixel_average_precision",
     "pointing_game",
     "precision",
+    "random_logit",
     "recall",
+    "relative_input_stability",
     "relevance_rank_accuracy",
     "roc_auc",
     "saliency_metric",

@@ -33,7 +33,8 @@ def faithfulness_correlation(subset_sums: Array, subset_drops: Array) -> Array:
 
     Returns:
       float32[], in [-1, 1]; higher is better. NaN if either is the same for all
-      subsets, as the sums of a constant map are, or a value is NaN.
+      subsets, as the sums of a constant map over cells of one size are, or a value is
+      NaN.
 
     Raises:
       ValueError: The lengths differ.
@@ -193,7 +194,7 @@ def monotonicity_correlation(cell_sums: Array, cell_effects: Array) -> Array:
 
     Returns:
       float32[], in [-1, 1]; higher is better. NaN if either is the same for all cells,
-      as the sums of a constant map are, or a value is NaN.
+      as the sums of a constant map over cells of one size are, or a value is NaN.
 
     Raises:
       ValueError: The lengths differ.

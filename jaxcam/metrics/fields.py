@@ -33,6 +33,31 @@ def _score(probability: Array, logit: Array, score: str) -> Array:
     return logit if score == "logit" else probability
 
 
+def masked_saliency(
+    masked_raw_saliency: Array, frame: Array, *, normalization: str = "max"
+) -> Array:
+    """The map of the masked image, brought to the scale of the map."""
+    return ops.normalize(masked_raw_saliency, rule=normalization, where=frame)
+
+
+def other_saliency(
+    other_raw_saliency: Array, frame: Array, *, normalization: str = "max"
+) -> Array:
+    """The map of another class, brought to the scale of the map."""
+    return ops.normalize(other_raw_saliency, rule=normalization, where=frame)
+
+
+def randomized_saliency(
+    randomized_raw_saliency: Array, frame: Array, *, normalization: str = "max"
+) -> Array:
+    """The maps of partly random networks, brought to the scale of the map."""
+
+    def one(raw: Array) -> Array:
+        return ops.normalize(raw, rule=normalization, where=frame)
+
+    return jax.vmap(one)(randomized_raw_saliency)
+
+
 def salient_mask(
     saliency: Array,
     frame: Array,
@@ -126,6 +151,14 @@ def _field(fn, *inputs: str, static: tuple[str, ...] = ()) -> _spec.FieldSpec:
 
 FIELDS = (
     _field(saliency, "raw_saliency", "frame", static=("normalization",)),
+    _field(masked_saliency, "masked_raw_saliency", "frame", static=("normalization",)),
+    _field(other_saliency, "other_raw_saliency", "frame", static=("normalization",)),
+    _field(
+        randomized_saliency,
+        "randomized_raw_saliency",
+        "frame",
+        static=("normalization",),
+    ),
     _field(image_score, "probability", "logit", static=("score",)),
     _field(masked_image_score, "masked_probability", "masked_logit", static=("score",)),
     _field(salient_mask, "saliency", "frame", static=("rule", "strict")),

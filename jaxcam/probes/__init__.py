@@ -1,13 +1,17 @@
 """Questions to the model: what it says of a masked, cropped or perturbed image.
 
 Only probes call a model; metrics read the arrays that probes return. A probe is a pure
-function of a batch, `fn(predict, *fields, **options) -> {name: array}`.
+function of a batch, `fn(predict, *fields, **options) -> {name: array}`; those that ask
+for other maps are given an explainer instead (`_spec.ProbeSpec`).
 """
 
+from jaxcam.probes.again import masked_explanation, other_explanation
 from jaxcam.probes.cells import cell_effects, cell_sums, revealed_scores
 from jaxcam.probes.crop import crop_score
 from jaxcam.probes.masking import masked_score
+from jaxcam.probes.neighbours import neighbour_changes, relative_neighbour_changes
 from jaxcam.probes.perturbations import perturbation_drops, perturbation_products
+from jaxcam.probes.randomize import randomized_explanations
 from jaxcam.probes.subsets import (
     sized_subset_drops,
     sized_subset_sums,
@@ -19,9 +23,14 @@ __all__ = [
     "cell_effects",
     "cell_sums",
     "crop_score",
+    "masked_explanation",
     "masked_score",
+    "neighbour_changes",
+    "other_explanation",
     "perturbation_drops",
     "perturbation_products",
+    "randomized_explanations",
+    "relative_neighbour_changes",
     "revealed_scores",
     "sized_subset_drops",
     "sized_subset_sums",

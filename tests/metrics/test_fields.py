@@ -59,6 +59,13 @@ def test_a_box_that_is_not_valid_is_empty():
     assert not region.any()
 
 
+def _accepted(spec):
+    """Options of a metric and of what it reads, however far down."""
+    made = registry.all_fields()
+    below = [registry.probe_of(name) or made.get(name) for name in spec.inputs]
+    return set(spec.options).union(*(_accepted(found) for found in below if found))
+
+
 def test_presets_are_data_about_things_that_exist():
     known = {option for f in registry.all_fields().values() for option in f.options}
     for name in presets.names():
@@ -66,10 +73,7 @@ def test_presets_are_data_about_things_that_exist():
         assert preset.summary
         assert set(preset.fields) <= known
         for metric, options in preset.metrics.items():
-            spec = registry.metric(metric)
-            probes = [registry.probe_of(i) for i in spec.inputs]
-            accepted = set(spec.options).union(*(p.options for p in probes if p))
-            assert set(options) <= accepted
+            assert set(options) <= _accepted(registry.metric(metric))
         for metric, other in preset.substitutes.items():
             assert registry.metric(metric).regions == registry.metric(other).regions
 
