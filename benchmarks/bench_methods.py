@@ -14,19 +14,16 @@ from benchmarks import _timing  # First: it pins the process before JAX starts.
 
 # isort: on
 import argparse
-import contextlib
 import functools
 import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks import _peers
 from jaxcam import methods, models
 
 TEN = (
@@ -64,46 +61,6 @@ TARGETS = {
 FORWARD, TOGETHER, SCORE_CAM = (0.9, 0.97), (5, 10), (1.1, 2)
 
 
-class Peers:
-    """The peer libraries behind a pipe."""
-
-    def __init__(self, python: str) -> None:
-        script = Path(__file__).with_name("peers_methods.py")
-        threads = str(_timing.CORES)
-        self.process = subprocess.Popen(
-            [python, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-        )
-        self.versions: dict[str, Any] = json.loads(self.ask("versions"))
-
-    def ask(self, request: str) -> str:
-        """The answer to one request."""
-        self.process.stdin.write(request + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise RuntimeError(f"The peers' process ended at the request {request!r}.")
-        return answer
-
-    def close(self) -> None:
-        """Ends the process, which ends with its input."""
-        self.process.stdin.close()
-        self.process.wait()
-
-
-@contextlib.contextmanager
-def started(python: str | None) -> Iterator[Peers | None]:
-    peers = Peers(python) if python else None
-    try:
-        yield peers
-    finally:
-        if peers is not None:
-            peers.close()
-
-
 def program(model, requests: tuple[str, ...], batch: int) -> Callable:
     keys = jax.random.split(jax.random.key(0), batch)
 
@@ -136,7 +93,7 @@ def check(model, x) -> None:
     np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-5 * expected.max())
 
 
-def lines(name: str, batch: int, side: int, rounds: int, peers: Peers | None):
+def lines(name: str, batch: int, side: int, rounds: int, peers: _peers.Peers | None):
     """One line a question about one network."""
     model = models.load(name, weights="random")
     x = jax.random.normal(jax.random.key(0), (batch, side, side, 3))
@@ -163,12 +120,13 @@ def lines(name: str, batch: int, side: int, rounds: int, peers: Peers | None):
     yield line("grad_cam, bare forward", call(one), call(forward), FORWARD, compiled)
 
     ten = program(model, TEN, batch)
-    each = [call(program(model, (method,), batch)) for method in TEN]
+    if name == NETS[0]:  # Compiling ten programs of a large network takes minutes.
+        each = [call(program(model, (method,), batch)) for method in TEN]
 
-    def one_by_one():
-        return [run() for run in each]
+        def one_by_one():
+            return [run() for run in each]
 
-    yield line("ten methods, ten calls", call(ten), one_by_one)
+        yield line("ten methods, ten calls", call(ten), one_by_one)
     if peers is None:
         return
 
@@ -187,7 +145,7 @@ def lines(name: str, batch: int, side: int, rounds: int, peers: Peers | None):
     yield line("ten methods, ten peers' calls", call(ten), ten_of_theirs, TOGETHER)
 
 
-def score_cam(side: int, rounds: int, peers: Peers):
+def score_cam(side: int, rounds: int, peers: _peers.Peers):
     """Channels without a map are skipped on our side alone; the case has the live."""
     model = models.load("squeezenet1_1", weights="random")
     x = jax.random.normal(jax.random.key(0), (1, side, side, 3))
@@ -208,13 +166,16 @@ def score_cam(side: int, rounds: int, peers: Peers):
 
 def main(tiny: bool = False, peers: str | None = None) -> dict:
     peers = peers or os.environ.get("JAXCAM_METHOD_PEERS")
-    nets, batch, side, rounds = NETS, 16, 224, 7
+    nets, batch, side, rounds = NETS, 16, 224, 5
     if tiny:
         nets, batch, side, rounds = NETS[:1], 2, 64, 2
     results = []
-    with started(peers) as libraries:
+    with _peers.started(peers, "peers_methods.py") as libraries:
         for name in nets:
-            results += lines(name, batch, side, rounds, libraries)
+            fewer = 3 if name == "resnet50" else rounds
+            for result in lines(name, batch, side, min(rounds, fewer), libraries):
+                print(json.dumps(result), flush=True)
+                results.append(result)
         if libraries is not None:
             results.append(score_cam(side, max(2, rounds // 2), libraries))
         versions = libraries.versions if libraries else {}
@@ -226,7 +187,4 @@ if __name__ == "__main__":
     parser.add_argument("--tiny", action="store_true", help="small and unrecorded")
     parser.add_argument("--peers", help="interpreter with the peer libraries")
     options = parser.parse_args()
-    made = main(options.tiny, options.peers)
-    print(json.dumps(made.get("peers", {})))
-    for result in made["results"]:
-        print(made["question"], json.dumps(result))
+    print(json.dumps(main(options.tiny, options.peers).get("peers", {})))

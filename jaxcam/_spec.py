@@ -39,6 +39,7 @@ class MetricSpec:
         over images; NaN rows are the function's to drop.
       companions: Columns to store beside the value, for readers of a report.
       default_options: Options a registry name carries that differ from `fn`'s.
+      fixed: Options of its fields that its formula fixes, so that requests may not.
       name: Registry key; the function's name unless several names share one function.
     """
 
@@ -57,6 +58,7 @@ class MetricSpec:
     reduce: Callable[..., Any] | None = None
     companions: tuple[str, ...] = ()
     default_options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -184,6 +186,8 @@ class ProbeSpec:
         its outputs and those of its inputs that are made from maps have the leading
         axes `[M, B]`.
       static: As in `MetricSpec`.
+      long: Whether it asks so much that each map is a call of its own, with a progress
+        bar; the others share one compiled program.
       name: Registry key; the function's name by default.
     """
 
@@ -193,6 +197,7 @@ class ProbeSpec:
     cost: str
     asks: Literal["predict", "explain"] = "predict"
     static: tuple[str, ...] = ()
+    long: bool = False
     name: str = ""
 
     def __post_init__(self) -> None:

@@ -8,7 +8,8 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,6 +34,8 @@ from jaxcam.metrics import presets
 Targets = Literal["auto", "predicted", "label"]
 
 DEFAULT_METHODS = ("cam", "grad_cam")
+
+EVALUATING = "Evaluating"
 
 IN_FLIGHT = 2
 """Batches explained but not yet scored: bounds memory, keeps the device busy."""
@@ -195,6 +198,8 @@ class _Run:
             method=self.resize,
         )
         self.outputs = programs.count_outputs(model)
+        self.long_steps = plan.long_steps(self.probes, len(self.requests))
+        self.stopped = threading.Event()
 
     def manifest(self) -> dict[str, Any]:
         return storage.manifest(
@@ -218,7 +223,7 @@ class _Run:
         )
 
     def in_memory(self, show_progress: bool) -> results.Result:
-        with progress.bar("Evaluating", self.total, show=show_progress) as advance:
+        with self.bars(show_progress) as advance:
             parts = list(self.tables(0, self.total, advance))
         return results.Result.from_columns(rows.concatenate(parts), self.manifest())
 
@@ -227,9 +232,7 @@ class _Run:
         done = storage.finished_shards(out)
         shards = range(-(-self.total // self.shard_size))
         finished = sum(len(self.images_of(shard)) for shard in shards if shard in done)
-        with progress.bar(
-            "Evaluating", self.total, done=finished, show=show_progress
-        ) as advance:
+        with self.bars(show_progress, done=finished) as advance:
             for shard in shards:
                 if shard in done:
                     continue
@@ -238,12 +241,17 @@ class _Run:
                 storage.write_shard(out, shard, rows.concatenate(parts))
         return results.finish_run(out)
 
+    def bars(self, show: bool, done: int = 0) -> contextlib.AbstractContextManager:
+        """A bar for the images, and one for each probe that takes long."""
+        names = (EVALUATING, *self.long_steps)
+        return progress.bars(names, self.total, done=done, show=show)
+
     def images_of(self, shard: int) -> range:
         start = shard * self.shard_size
         return range(start, min(start + self.shard_size, self.total))
 
     def tables(
-        self, start: int, stop: int, advance: Callable[[int], None]
+        self, start: int, stop: int, advance: progress.AdvanceOne
     ) -> Iterator[rows.Table]:
         """Rows of the images `[start, stop)`, a batch at a time, fetched late."""
         stream = data.batches(
@@ -256,24 +264,27 @@ class _Run:
             start=start,
             stop=stop,
         )
+        self.stopped.clear()
         # Scores are computed and fetched beside the next batches' explanations.
         with concurrent.futures.ThreadPoolExecutor(1, "jaxcam-score") as worker:
             waiting: collections.deque = collections.deque()
             try:
                 for batch in stream:
                     explained = self.explained(batch)
-                    waiting.append(worker.submit(self.scored, batch, *explained))
+                    work = self.scored, batch, *explained, advance
+                    waiting.append(worker.submit(*work))
                     if len(waiting) >= IN_FLIGHT:
                         yield self.counted(waiting.popleft(), advance)
                 while waiting:
                     yield self.counted(waiting.popleft(), advance)
             finally:
+                self.stopped.set()  # Ends the running one before its next long step.
                 for future in waiting:
                     future.cancel()
 
-    def counted(self, future: Any, advance: Callable[[int], None]) -> rows.Table:
+    def counted(self, future: Any, advance: progress.AdvanceOne) -> rows.Table:
         table, images = future.result()
-        advance(images)
+        advance(EVALUATING, images)
         return table
 
     def explained(self, batch: Mapping[str, Any]) -> tuple[Any, Any, dict, tuple]:
@@ -291,11 +302,24 @@ class _Run:
         return truth, images, answer, maps
 
     def scored(
-        self, batch: Mapping[str, Any], truth: Any, images: Any, answer: dict, maps: Any
+        self,
+        batch: Mapping[str, Any],
+        truth: Any,
+        images: Any,
+        answer: dict,
+        maps: Any,
+        advance: progress.AdvanceOne,
     ) -> tuple[rows.Table, int]:
         """The rows of an explained batch, and how many images they are of."""
+        count = int(np.sum(np.asarray(batch["index"]) >= 0))
+
+        def step(probe: str, steps: int) -> None:
+            if self.stopped.is_set():
+                raise concurrent.futures.CancelledError
+            advance(probe, steps * count / self.long_steps[probe])
+
         with _matmul_precision(self.settings.precision):  # Belongs to the thread.
-            out = self.score_maps(batch, truth, images, answer, maps)
+            out = self.score_maps(batch, truth, images, answer, maps, step)
         fetched = jax.device_get(out)
         table = rows.table(
             batch,
@@ -306,10 +330,16 @@ class _Run:
             maps=fetched["maps"],
             class_names=self.model.class_names,
         )
-        return table, int(np.sum(np.asarray(batch["index"]) >= 0))
+        return table, count
 
     def score_maps(
-        self, batch: Mapping[str, Any], truth: Any, images: Any, answer: dict, maps: Any
+        self,
+        batch: Mapping[str, Any],
+        truth: Any,
+        images: Any,
+        answer: dict,
+        maps: Any,
+        step: progress.AdvanceOne,
     ) -> dict[str, Any]:
         """Starts the probes and metrics on an explained batch."""
         shape = batch["frame"].shape[1:]
@@ -321,7 +351,7 @@ class _Run:
         asked = ()
         if self.probes:
             inputs = programs.model_inputs(self.model, images)
-            asked = self.ask(self.model.params, inputs, shared, placed)
+            asked = self.ask(self.model.params, inputs, shared, placed, step)
         return {
             "values": self.score(shared, placed, asked),
             "status": status,

@@ -41,7 +41,7 @@ SHARED_FIELDS = (
 MAP_FIELDS = ("raw_saliency",)
 """Fields of one map."""
 
-MODEL_FIELDS = ("x", "black")
+MODEL_FIELDS = ("x", "black", "white")
 """Fields that only probes read."""
 
 _BOTH = "{0}", "{0}[region=box]"
@@ -212,12 +212,14 @@ def resolve(
 
     of_regions = ("region", "predicted", "truth") if spec.regions else ()
     at_the_end = () if spec.reduce is None else _spec.keyword_options(spec.reduce)
-    known = {*options, *resolver.used, *at_the_end, *of_regions}
+    known = {*options, *resolver.used, *at_the_end, *of_regions} - {*spec.fixed}
     unread = sorted(set(wanted) - known)
     if unread:
         accepted = sorted({*spec.options, *resolver.accepted, *at_the_end})
+        accepted = [name for name in accepted if name not in spec.fixed]
         accepted = [*accepted, *of_regions]
-        if unread[0] == "score" and any("probability" in n for n in spec.inputs):
+        of_probabilities = any("probability" in name for name in spec.inputs)
+        if unread[0] == "score" and (of_probabilities or "score" in spec.fixed):
             raise ValueError(
                 f"{spec.name} is a formula of probabilities, and a logit may be "
                 "negative or above 1; leave out score=, or use absolute_drop or "
@@ -430,7 +432,7 @@ def probe_program(
     fields: tuple[Field, ...],
     explain: Callable[..., Array] | None = None,
 ) -> Callable[..., tuple[Array, ...]]:
-    """One compiled program that answers every probe field.
+    """Compiled programs that answer every probe field.
 
     Args:
       predict: `(params, x) -> logits`.
@@ -439,28 +441,90 @@ def probe_program(
         made the maps, for probes that ask for others; see `_spec.Explainer`.
 
     Returns:
-      A function of `(params, model_inputs, shared, raw_saliency)` that gives one
-      `array[M, B, ...]` a field, in order. A probe that makes several of the fields
-      runs once; one that reads no map runs once for all maps.
+      A function of `(params, model_inputs, shared, raw_saliency, advance=None)` that
+      gives one `array[M, B, ...]` a field, in order. A probe that makes several of the
+      fields runs once; one that reads no map runs once for all maps. Probes share one
+      program but for the long ones, each of which is called map by map; then
+      `advance(name, steps)` hears of each finished call, out of `long_steps` a batch.
     """
-    calls: dict[tuple, list[int]] = {}
+    calls = _probe_calls(fields)
+    short = [call for call in calls if not call.spec.long]
+    together = _answering(predict, short, explain)
+    apart = [(call, _answering(predict, [call], explain)) for call in calls]
+    apart = [(call, answering) for call, answering in apart if call.spec.long]
+
+    def program(params, model_inputs, shared, raw_saliency, advance=None):
+        answers = together(params, model_inputs, shared, raw_saliency) if short else {}
+        for call, answering in apart:
+            parts = [raw_saliency]
+            if call.kind == "map":
+                parts = [raw[None] for raw in raw_saliency]
+            found = []
+            for part in parts:
+                found.append(answering(params, model_inputs, shared, part))
+                if advance is not None:
+                    jax.block_until_ready(found[-1])
+                    advance(call.spec.name, 1)
+            answers |= jax.tree.map(lambda *values: jnp.concatenate(values), *found)
+        return tuple(answers[number] for number in range(len(fields)))
+
+    return program
+
+
+def long_steps(fields: tuple[Field, ...], maps: int) -> dict[str, int]:
+    """How often each long probe is called for a batch with so many maps an image."""
+    steps: dict[str, int] = {}
+    for call in _probe_calls(fields):
+        if call.spec.long:
+            name = call.spec.name
+            steps[name] = steps.get(name, 0) + (maps if call.kind == "map" else 1)
+    return steps
+
+
+@dataclasses.dataclass(frozen=True)
+class _ProbeCall:
+    """A probe with its options and inputs, and the fields it answers by their number.
+
+    Attributes:
+      kind: What it is run on: an "image", one "map" of it, or all its "maps".
+    """
+
+    spec: _spec.ProbeSpec
+    options: tuple[tuple[str, Any], ...]
+    inputs: tuple[Field, ...]
+    wanted: dict[int, str]
+    kind: str
+
+
+def _probe_calls(fields: tuple[Field, ...]) -> list[_ProbeCall]:
+    calls: dict[tuple, _ProbeCall] = {}
     for number, field in enumerate(fields):
-        probe = registry.probe_of(field.name)
-        calls.setdefault((probe.name, field.options, field.inputs), []).append(number)
+        spec = registry.probe_of(field.name)
+        same = (spec.name, field.options, field.inputs)
+        kind = _probe_kind(spec, field.inputs)
+        call = _ProbeCall(spec, field.options, field.inputs, {}, kind)
+        calls.setdefault(same, call).wanted[number] = field.name
+    return list(calls.values())
+
+
+def _answering(
+    predict: Callable[[Any, Array], Array],
+    calls: Sequence[_ProbeCall],
+    explain: Callable[..., Array] | None,
+) -> Callable[..., dict[int, Array]]:
+    """One compiled program: the answers of the calls, by the number of the field."""
     derived = tuple(
-        {f: None for _, _, inputs in calls for f in inputs if f.name not in _BASE}
+        {f: None for call in calls for f in call.inputs if f.name not in _BASE}
     )
 
     def run(kind: str, ask: Any, base: Mapping, known: Mapping) -> dict[int, Array]:
-        """Answers of the probes of one kind, by the number of the field."""
         answers = {}
-        for (name, options, inputs), wanted in calls.items():
-            spec = registry.all_probes()[name]
-            if _probe_kind(spec, inputs) != kind:
+        for call in calls:
+            if call.kind != kind:
                 continue
-            arguments = [known[f] if f in known else base[f.name] for f in inputs]
-            out = spec.fn(ask, *arguments, **dict(options))
-            answers.update({number: out[fields[number].name] for number in wanted})
+            arguments = [known[f] if f in known else base[f.name] for f in call.inputs]
+            out = call.spec.fn(ask, *arguments, **dict(call.options))
+            answers |= {number: out[name] for number, name in call.wanted.items()}
         return answers
 
     def program(params, model_inputs, shared, raw_saliency):
@@ -490,7 +554,7 @@ def probe_program(
             ask = _spec.Explainer(maps=maps_again, params=params, predict=predict)
             here = {**base, "raw_saliency": raw_saliency}
             answers |= run("maps", ask, here, dict(zip(derived, made, strict=True)))
-        return tuple(answers[number] for number in range(len(fields)))
+        return answers
 
     return jax.jit(program)
 

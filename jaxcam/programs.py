@@ -244,7 +244,12 @@ def count_outputs(model: Any) -> int:
 
 
 def model_inputs(model: Any, images: Array) -> dict[str, Array]:
-    """What probes read besides maps: preprocessed images, preprocessed black."""
-    x = model.preprocess(images)
-    black = model.preprocess(jnp.zeros_like(images[:, :1, :1]))[:, 0, 0]
-    return {"x": x, "black": black}
+    """What probes read besides maps: preprocessed images, black and white."""
+    dark = jnp.zeros_like(images[:, :1, :1])
+    whole = jnp.issubdtype(images.dtype, jnp.integer)
+    light = jnp.full_like(dark, 255 if whole else 1)
+    return {
+        "x": model.preprocess(images),
+        "black": model.preprocess(dark)[:, 0, 0],
+        "white": model.preprocess(light)[:, 0, 0],
+    }

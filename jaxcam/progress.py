@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, TypeAlias
 
-Advance: TypeAlias = Callable[[int], None]
+Advance: TypeAlias = Callable[[float], None]
+
+AdvanceOne: TypeAlias = Callable[[str, float], None]
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -36,20 +39,50 @@ def bar(
     Yields:
       A function to call with the number of steps just finished.
     """
-    stream = stream or sys.stderr
-    if not show:
-        yield lambda steps: None
-    elif stream.isatty():
-        with _rich_bar(description, total, unit, done, stream) as advance:
-            yield advance
-    else:
-        yield _lines(description, total, unit, done, stream)
+    options = {"unit": unit, "done": done, "show": show, "stream": stream}
+    with bars((description,), total, **options) as advance:
+        yield functools.partial(advance, description)
 
 
 @contextlib.contextmanager
-def _rich_bar(
-    description: str, total: int, unit: str, done: int, stream: IO[str]
-) -> Iterator[Advance]:
+def bars(
+    descriptions: Sequence[str],
+    total: int,
+    *,
+    unit: str = "images",
+    done: int = 0,
+    show: bool = True,
+    stream: IO[str] | None = None,
+) -> Iterator[AdvanceOne]:
+    """Several bars of one length, for parts of the same work that advance apart.
+
+    Args:
+      descriptions: What is being done, a bar each.
+      total: As in `bar`.
+      unit: As in `bar`.
+      done: As in `bar`.
+      show: As in `bar`.
+      stream: As in `bar`.
+
+    Yields:
+      A function to call with a description and the number of steps just finished, which
+      may be a fraction.
+    """
+    stream = stream or sys.stderr
+    if not show:
+        yield lambda description, steps: None
+    elif stream.isatty():
+        with _rich_bars(descriptions, total, unit, done, stream) as advance:
+            yield advance
+    else:
+        lines = {d: _lines(d, total, unit, done, stream) for d in descriptions}
+        yield lambda description, steps: lines[description](steps)
+
+
+@contextlib.contextmanager
+def _rich_bars(
+    descriptions: Sequence[str], total: int, unit: str, done: int, stream: IO[str]
+) -> Iterator[AdvanceOne]:
     from rich import console, progress
 
     started = time.monotonic()
@@ -61,14 +94,20 @@ def _rich_bar(
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=console.Console(file=stream)) as shown:
-        task = shown.add_task(description, total=total, completed=done, rate="")
-        finished = 0
+        tasks = {
+            description: shown.add_task(
+                description, total=total, completed=done, rate=""
+            )
+            for description in descriptions
+        }
+        finished = dict.fromkeys(descriptions, 0.0)
 
-        def advance(steps: int) -> None:
-            nonlocal finished
-            finished += steps
-            rate = finished / max(time.monotonic() - started, 1e-9)
-            shown.update(task, advance=steps, rate=f"{rate:.1f} {unit}/s")
+        def advance(description: str, steps: float) -> None:
+            finished[description] += steps
+            seconds = max(time.monotonic() - started, 1e-9)
+            rate = f"{finished[description] / seconds:.1f} {unit}/s"
+            completed = done + round(finished[description], 6)
+            shown.update(tasks[description], completed=completed, rate=rate)
 
         yield advance
 
@@ -77,20 +116,21 @@ def _lines(
     description: str, total: int, unit: str, done: int, stream: IO[str]
 ) -> Advance:
     started = last = time.monotonic()
-    finished = 0
+    finished = 0.0
 
-    def advance(steps: int) -> None:
+    def advance(steps: float) -> None:
         nonlocal finished, last
         finished += steps
         now = time.monotonic()
-        complete = done + finished >= total
+        reached = done + round(finished, 6)
+        complete = reached >= total
         if now - last < SECONDS_BETWEEN_LINES and not complete:
             return
         last = now
         rate = finished / max(now - started, 1e-9)
-        left = (total - done - finished) / max(rate, 1e-9)
+        left = (total - reached) / max(rate, 1e-9)
         stream.write(
-            f"{description}: {done + finished}/{total} {unit}, "
+            f"{description}: {int(reached)}/{total} {unit}, "
             f"{rate:.1f} {unit}/s, {left:.0f} s left\n"
         )
         stream.flush()

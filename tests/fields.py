@@ -82,6 +82,21 @@ def fields(seed, kind="random", shape=SHAPE):
         "neighbour_changes": drops[0],
         "relative_neighbour_changes": np.where(drops[0] > 0.3, sums[0], np.nan),
     }
+    curves = rng.random((4, 9)).astype(np.float32)
+    made |= {
+        "insertion_scores": np.sort(curves[0]),
+        "insertion_fractions": np.linspace(0, 1, 9, dtype=np.float32),
+        "deletion_scores": np.sort(curves[1])[::-1],
+        "deletion_fractions": np.linspace(0, 1, 9, dtype=np.float32),
+        "flipping_scores": np.sort(curves[2])[::-1],
+        "flipping_fractions": np.linspace(0, 1, 9, dtype=np.float32),
+        "patch_scores": curves[3],
+        "cut_out_score": o,
+        "road_morf_scores": curves[0] * 0.5,
+        "road_lerf_scores": curves[1],
+        "road_morf_hits": (curves[0] > 0.7).astype(np.float32),
+        "road_lerf_hits": (curves[1] > 0.3).astype(np.float32),
+    }
     made = {name: jnp.asarray(value) for name, value in made.items()}
     made["key"] = jax.random.key(seed)
     made["threshold_tree"] = None  # Found anew by each metric that reads it.

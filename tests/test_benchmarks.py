@@ -31,6 +31,19 @@ def test_methods():
 
 
 @pytest.mark.slow
+def test_probes():
+    """Against the peers too, where `JAXCAM_METHOD_PEERS` says where they are."""
+    before = os.sched_getaffinity(0)
+    try:
+        bench = importlib.import_module("benchmarks.bench_probes")
+        made = bench.main(tiny=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert len(made["results"]) == (5 if made.get("peers") else 3)
+    assert all(result.get("ratio", 1) > 0 for result in made["results"])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["bench_selection", "bench_model_free_suite"])
 def test_pixels_ranked_and_suites(name):
     before = os.sched_getaffinity(0)

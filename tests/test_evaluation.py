@@ -274,3 +274,85 @@ def test_results_of_a_run_are_those_in_memory(model, dataset, tmp_path):
     np.testing.assert_array_equal(
         memory.values(METRICS[0], "cam"), disk.values(METRICS[0], "cam")
     )
+
+
+CURVES = (
+    "insertion[steps=6]",
+    "deletion[steps=6]",
+    "road[levels=2]",
+    "max_sensitivity[samples=2]",
+)
+
+
+@pytest.fixture(scope="module")
+def curves(model, dataset):
+    return run(model, dataset, metrics=CURVES, methods=("cam", "gradient"))
+
+
+def test_curves_are_stored_beside_their_areas(curves):
+    columns = columns_of(curves)
+    known = ~np.isnan(columns["insertion[steps=6]"])
+    assert known.sum() == 8 * len(curves.methods)
+    for name in ("insertion", "deletion"):
+        stored = np.stack(columns[f"{name}_curve[steps=6]"][known])
+        assert stored.shape[1] == 7
+        area = np.trapezoid(stored, axis=1) / 6
+        np.testing.assert_allclose(area, columns[f"{name}[steps=6]"][known], rtol=1e-3)
+    ends = np.stack(columns["insertion_curve[steps=6]"][known])[:, -1]
+    np.testing.assert_allclose(ends, columns["probability"][known], rtol=1e-5)
+    starts = np.stack(columns["deletion_curve[steps=6]"][known])[:, 0]
+    np.testing.assert_allclose(starts, columns["probability"][known], rtol=1e-5)
+
+
+@pytest.mark.parametrize("batch_size", [1, 9])
+def test_answers_of_long_probes_do_not_depend_on_the_batch(
+    model, dataset, curves, batch_size
+):
+    again = run(
+        model,
+        dataset,
+        metrics=CURVES,
+        methods=("cam", "gradient"),
+        batch_size=batch_size,
+    )
+    a, b = columns_of(curves), columns_of(again)
+    for name in CURVES:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-3, atol=1e-5)
+
+
+def test_each_long_probe_has_a_bar(model, dataset, capsys):
+    run(
+        model,
+        dataset,
+        metrics=("deletion[steps=2]", "average_drop"),
+        methods=("cam",),
+        show_progress=True,
+    )
+    shown = capsys.readouterr().err
+    assert "Evaluating: 9/9 images" in shown
+    assert "deletion_scores: 9/9 images" in shown
+    assert "masked_score" not in shown
+
+
+def test_an_interrupted_run_goes_on_from_its_whole_shards(
+    model, dataset, tmp_path, monkeypatch
+):
+    options = {
+        "metrics": ("deletion[steps=2]",),
+        "methods": ("cam",),
+        "out": tmp_path / "run",
+        "shard_size": 4,
+    }
+    written = storage.write_shard
+
+    def interrupted(out, shard, columns):
+        written(out, shard, columns)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "write_shard", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(model, dataset, **options)
+    assert set(storage.finished_shards(tmp_path / "run")) == {0}
+    whole = run(model, dataset, **options)
+    same(whole, run(model, dataset, **(options | {"out": tmp_path / "other"})))

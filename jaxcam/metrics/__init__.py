@@ -23,7 +23,7 @@ from jaxcam.metrics.box_accuracy import (
     max_box_accuracy_v2,
     max_mask_accuracy,
 )
-from jaxcam.metrics.coherency import adcc, coherency
+from jaxcam.metrics.coherency import adcc, arcc, coherency
 from jaxcam.metrics.complexity import (
     effective_size,
     entropy_complexity,
@@ -82,6 +82,16 @@ from jaxcam.metrics.randomization import (
     parameter_randomization,
     random_logit,
 )
+from jaxcam.metrics.removal_curves import (
+    aopc,
+    deletion,
+    deletion_crop,
+    deletion_curve,
+    insertion,
+    insertion_curve,
+    pixel_flipping,
+)
+from jaxcam.metrics.remove_and_debias import road, road_accuracy, road_lerf, road_morf
 from jaxcam.metrics.robustness import (
     avg_sensitivity,
     max_sensitivity,
@@ -102,6 +112,8 @@ dice = f_score
 __all__ = [
     "absolute_drop",
     "adcc",
+    "aopc",
+    "arcc",
     "average_drop",
     "average_gain",
     "average_increase",
@@ -115,6 +127,9 @@ __all__ = [
     "cl_dice",
     "coherency",
     "concept_influence",
+    "deletion",
+    "deletion_crop",
+    "deletion_curve",
     "dice",
     "differentiable_warping_error",
     "effective_size",
@@ -125,6 +140,8 @@ __all__ = [
     "gini_sparseness",
     "infidelity",
     "infidelity_raw",
+    "insertion",
+    "insertion_curve",
     "intersection_over_union",
     "kendall",
     "l1_complexity",
@@ -144,12 +161,17 @@ __all__ = [
     "parameter_randomization",
     "pearson",
     "pixel_average_precision",
+    "pixel_flipping",
     "pointing_game",
     "precision",
     "random_logit",
     "recall",
     "relative_input_stability",
     "relevance_rank_accuracy",
+    "road",
+    "road_accuracy",
+    "road_lerf",
+    "road_morf",
     "roc_auc",
     "saliency_metric",
     "saliency_metric_area",

@@ -6,7 +6,12 @@ import jax.numpy as jnp
 
 from jaxcam import _numerics, _spec
 from jaxcam._types import Array
-from jaxcam.metrics import complexity, faithfulness, map_similarity
+from jaxcam.metrics import (
+    complexity,
+    faithfulness,
+    map_similarity,
+    remove_and_debias,
+)
 
 
 def coherency(
@@ -98,6 +103,58 @@ def adcc(
     )
 
 
+def arcc(
+    saliency: Array,
+    masked_saliency: Array,
+    road_morf_scores: Array,
+    road_lerf_scores: Array,
+    *,
+    where: Array | None = None,
+) -> Array:
+    r"""Harmonic mean of coherency, simplicity and ROAD.
+
+    .. math::
+      \frac{3}{\frac{1}{\mathrm{coherency}} + \frac{1}{1 - \mathrm{complexity}}
+      + \frac{1}{\mathrm{clip}(2\,\mathrm{ROAD},\, 0,\, 1)}}
+
+    of `coherency`, `l1_complexity` and `road` of one image, ROAD with 4 levels: shares
+    .2, .4, .6 and .8. A term of zero makes it zero. Options: those of `coherency`, and
+    `levels`, `noise`, `tolerance` and `ties` of `road`. One image; batch with
+    `jax.vmap`.
+
+    Args:
+      saliency: float[H, W], the map, in [0, 1].
+      masked_saliency: float[H, W], the map of the masked image.
+      road_morf_scores: float[L], probabilities without the most salient pixels.
+      road_lerf_scores: float[L], probabilities without the least salient pixels.
+      where: bool[H, W], pixels that count. `None` counts every pixel.
+
+    Returns:
+      float32[], in [0, 1]; higher is better. NaN where a term is, as the coherency of a
+      constant map.
+
+    Raises:
+      TypeError: A map is not floating point, or `where` is not boolean.
+      ValueError: An argument has another rank, or the shapes differ.
+
+    Cost: one explanation, 8 forward passes and imputations, by the probes
+    `masked_explanation`, `road_morf_scores` and `road_lerf_scores`.
+
+    Source: arXiv:2605.14641, as implemented in pytorch-grad-cam, which adds 1e-8 to
+    each denominator.
+
+    >>> s = jnp.array([[0., 0.5], [0.5, 1.]])
+    >>> print(arcc(s, s, jnp.array([0.25]), jnp.array([0.75])))  # 3 / (1 + 2 + 2)
+    0.6
+    """
+    both = remove_and_debias.road(road_morf_scores, road_lerf_scores)
+    return _harmonic_mean(
+        coherency(saliency, masked_saliency, where=where),
+        1.0 - complexity.l1_complexity(saliency, where=where),
+        jnp.clip(2.0 * both, 0.0, 1.0),
+    )
+
+
 def _harmonic_mean(*terms: Array) -> Array:
     """Of terms that are at least 0: 0 if one is, NaN if one is NaN."""
     stacked = jnp.stack(terms)
@@ -107,7 +164,7 @@ def _harmonic_mean(*terms: Array) -> Array:
     return _numerics.undefined_if(jnp.any(jnp.isnan(stacked)), mean)
 
 
-def _coherent(fn, inputs, formula, undefined, cost):
+def _coherent(fn, inputs, formula, undefined, cost, source="Poppi et al. 2021", **more):
     return _spec.MetricSpec(
         fn=fn,
         inputs=inputs,
@@ -117,7 +174,8 @@ def _coherent(fn, inputs, formula, undefined, cost):
         direction=1,
         undefined=undefined,
         cost=cost,
-        source="Poppi et al. 2021",
+        source=source,
+        **more,
     )
 
 
@@ -135,5 +193,15 @@ SPECS = (
         "3 / (1/coherency + 1/(1 - l1_complexity) + 1/(1 - drop))",
         "a map is constant, or p = 0",
         "one explanation and one forward pass",
+    ),
+    _coherent(
+        arcc,
+        ("saliency", "masked_saliency", "road_morf_scores", "road_lerf_scores"),
+        "3 / (1/coherency + 1/(1 - l1_complexity) + 1/clip(2 road, 0, 1))",
+        "a map is constant",
+        "one explanation, 8 forward passes and imputations",
+        "arXiv:2605.14641",
+        default_options={"levels": 4},
+        fixed=("score",),
     ),
 )

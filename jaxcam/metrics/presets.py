@@ -38,6 +38,15 @@ class Preset:
 
 
 _RECALL_FOR_IOU = {"denominator": "truth"}
+_CURVES = ("insertion", "insertion_curve"), ("deletion", "deletion_curve")
+
+
+def _curves(insertion: Mapping[str, Any], deletion: Mapping[str, Any]) -> Mapping:
+    """Options of both areas and of the curves that they are areas of."""
+    pairs = zip(_CURVES, (insertion, deletion), strict=True)
+    return {name: options for names, options in pairs for name in names}
+
+
 _TRUTH_WARPED = {"connectivity": 4, "direction": "truth_to_prediction"}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -103,6 +112,40 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
                 "average_drop": {"top_fraction": 0.5},
                 "average_increase": {"top_fraction": 0.5},
             },
+        ),
+        "rise": Preset(
+            summary="the curves of RISE's code: equally salient pixels in raster order",
+            metrics=_curves({"ties": "raster"}, {"ties": "raster"}),
+        ),
+        "groupcam": Preset(
+            summary=(
+                "the curves of Group-CAM's code: a 51 x 51 blur of sigma 50, two "
+                "rows of 224 pixels a step, raster order"
+            ),
+            metrics=_curves(
+                {
+                    "ties": "raster",
+                    "pixels_per_step": 448,
+                    "canvas": "reflected_blur",
+                    "blur_size": 51,
+                    "blur_sigma": 50.0,
+                },
+                {"ties": "raster", "pixels_per_step": 448},
+            ),
+        ),
+        "torchcam": Preset(
+            summary="the curves of torch-cam: zeros both ways, 20 steps, raster order",
+            metrics=_curves(
+                {"ties": "raster", "steps": 20, "canvas": "zero"},
+                {"ties": "raster", "steps": 20},
+            ),
+        ),
+        "xplique": Preset(
+            summary="the curves of Xplique: zeros both ways, 10 steps, raster order",
+            metrics=_curves(
+                {"ties": "raster", "steps": 10, "canvas": "zero"},
+                {"ties": "raster", "steps": 10},
+            ),
         ),
     }
 )

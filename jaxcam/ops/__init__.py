@@ -10,6 +10,7 @@ from jaxcam.ops.component_trees import component_tree as component_tree
 from jaxcam.ops.components import label_components as label_components
 from jaxcam.ops.components import largest_component as largest_component
 from jaxcam.ops.components import largest_component_box as largest_component_box
+from jaxcam.ops.imputation import impute as impute
 from jaxcam.ops.normalization import normalize as normalize
 from jaxcam.ops.placing import place as place
 from jaxcam.ops.resizing import resize as resize

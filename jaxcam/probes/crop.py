@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from jaxcam import _numerics, _spec
 from jaxcam._types import Array
-from jaxcam.probes import inputs
+from jaxcam.probes import canvases, inputs
 
 
 def crop_score(
@@ -34,14 +34,82 @@ def crop_score(
     Returns:
       `crop_probability`: float32[B], in [0, 1]; NaN where the box is empty.
     """
+    box = _box_on_input(salient_box, frame, x)
+    crops = jax.vmap(_crop_and_resize)(x, box)
+    probability = _numerics.class_probability(predict(crops), target)
+    return {"crop_probability": _numerics.undefined_if(_is_empty(box), probability)}
+
+
+def cut_out_score(
+    predict: Callable[[Array], Array],
+    x: Array,
+    black: Array,
+    white: Array,
+    salient_box: Array,
+    frame: Array,
+    target: Array,
+    *,
+    canvas: canvases.Canvas = "zero",
+    value: float = 0.5,
+    blur_size: int = 11,
+    blur_sigma: float = 5.0,
+    masking_space: str = "normalised",
+    score: str = "probability",
+) -> dict[str, Array]:
+    """What the model says of the image without a box.
+
+    Args:
+      predict: Maps preprocessed images to logits.
+      x: float32[B, H, W, C], preprocessed images.
+      black: float32[B, C], what preprocessing makes of a black pixel.
+      white: float32[B, C], what it makes of a white one.
+      salient_box: [B, 4], `[y0, x0, y1, x1]`, half-open, in pixels of the truth's grid.
+      frame: bool[B, h, w], the truth's grid, which `x` covers.
+      target: int32[B], explained class.
+      canvas: What is there instead of the box; see `canvases.canvas`.
+      value: As in `canvases.canvas`.
+      blur_size: As in `canvases.canvas`.
+      blur_sigma: As in `canvases.canvas`.
+      masking_space: As in `canvases.canvas`.
+      score: "probability" or "logit".
+
+    Returns:
+      `cut_out_score`: float32[B]; NaN where the box is empty.
+    """
+    behind = canvases.canvas(
+        x,
+        black,
+        white,
+        kind=canvas,
+        masking_space=masking_space,
+        value=value,
+        blur_size=blur_size,
+        blur_sigma=blur_sigma,
+    )
+    box = _box_on_input(salient_box, frame, x)
+    cut = jax.vmap(lambda b: _inside(b, x.shape[1:3]))(box)
+    logits = predict(jnp.where(cut[..., None], behind, x))
+    scores = _numerics.class_score(logits, target, score)
+    return {"cut_out_score": _numerics.undefined_if(_is_empty(box), scores)}
+
+
+def _box_on_input(box: Array, frame: Array, x: Array) -> Array:
+    """float32[B, 4]: boxes in pixels of the model's input."""
     size = jnp.array(x.shape[1:3], jnp.float32)
     extent = inputs.extent_of(frame)
     scale = size / jnp.maximum(extent, 1).astype(jnp.float32)
-    box = salient_box.astype(jnp.float32) * jnp.tile(scale, (1, 2))
-    crops = jax.vmap(_crop_and_resize)(x, box)
-    probability = _numerics.class_probability(predict(crops), target)
-    empty = (box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1])
-    return {"crop_probability": _numerics.undefined_if(empty, probability)}
+    return box.astype(jnp.float32) * jnp.tile(scale, (1, 2))
+
+
+def _is_empty(box: Array) -> Array:
+    return (box[:, 2] <= box[:, 0]) | (box[:, 3] <= box[:, 1])
+
+
+def _inside(box: Array, shape: tuple[int, int]) -> Array:
+    """bool[H, W]: pixels whose centre lies in the box."""
+    down, along = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in shape)
+    rows = (down >= box[0]) & (down < box[2])
+    return rows[:, None] & ((along >= box[1]) & (along < box[3]))[None, :]
 
 
 def _crop_and_resize(image: Array, box: Array) -> Array:
@@ -66,5 +134,12 @@ SPECS = (
         inputs=("x", "salient_box", "frame", "target"),
         outputs=("crop_probability",),
         cost="one forward pass",
+    ),
+    _spec.ProbeSpec(
+        fn=cut_out_score,
+        inputs=("x", "black", "white", "salient_box", "frame", "target"),
+        outputs=("cut_out_score",),
+        cost="one forward pass",
+        static=("canvas", "blur_size", "blur_sigma", "masking_space", "score"),
     ),
 )

@@ -6,6 +6,7 @@ import pytest
 
 from jaxcam import metrics
 
+RNG = np.random.default_rng(0)
 MAP = np.array([[0.0, 0.5], [0.5, 1.0]], np.float32)
 FLAT = np.full((2, 2), 0.5, np.float32)
 TURNED = np.array([[0.0, 1.0], [0.0, 1.0]], np.float32)
@@ -51,3 +52,15 @@ def test_adcc_worked_by_hand(per_image, saliency, masked, p, o, expected):
     given = (jnp.asarray(v, jnp.float32) for v in (saliency, masked, p, o))
     found = per_image(metrics.adcc, *given)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kept", [0.9, 0.4, 0.1])
+def test_arcc_is_a_harmonic_mean_with_road(kept):
+    s, masked = (jnp.asarray(RNG.random((5, 6)), jnp.float32) for _ in range(2))
+    morf, lerf = jnp.array([0.5, 0.1]), jnp.array([kept, kept])
+    found = metrics.arcc(s, masked, morf, lerf)
+    r = np.corrcoef(np.ravel(s), np.ravel(masked))[0, 1]
+    road = np.clip(2 * (kept - 0.3) / 2, 0, 1)
+    terms = np.array([(1 + r) / 2, 1 - np.mean(s), road])
+    expected = 0.0 if road == 0 else 3 / (1 / terms).sum()
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
