@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 import jaxcam
+from jaxcam import _compiling
 
 BATCH, SIDE, LIMIT = 16, 256, 1.3
 METRICS = (
@@ -64,7 +65,9 @@ def measure(name: str, folder: Path, count: int, rounds: int) -> dict:
         iter(jaxcam.data.batches(dataset, size=model.input.size, batch_size=BATCH))
     )
     images = jax.device_put(first["image"])
-    forward = jax.jit(lambda p, x: model.apply(p, model.preprocess(x))[0])
+    forward = _compiling.jit_network(
+        lambda p, x: model.apply(p, model.preprocess(x))[0]
+    )
 
     def bare():
         return [forward(model.params, images) for _ in range(count // BATCH)]

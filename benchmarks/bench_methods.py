@@ -24,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks import _peers
-from jaxcam import methods, models
+from jaxcam import _compiling, methods, models
 
 TEN = (
     "grad_cam",
@@ -64,7 +64,7 @@ FORWARD, TOGETHER, SCORE_CAM = (0.9, 0.97), (5, 10), (1.1, 2)
 def program(model, requests: tuple[str, ...], batch: int) -> Callable:
     keys = jax.random.split(jax.random.key(0), batch)
 
-    @jax.jit
+    @_compiling.jit_network
     def run(params, x):
         return methods.explain_batch(
             model,
@@ -114,7 +114,7 @@ def lines(name: str, batch: int, side: int, rounds: int, peers: _peers.Peers | N
     def call(run):
         return functools.partial(run, model.params, x)
 
-    forward = jax.jit(lambda params, x: model.apply(params, x)[0])
+    forward = _compiling.jit_network(lambda params, x: model.apply(params, x)[0])
     one = program(model, ("grad_cam",), batch)
     compiled = (one, model.params, x)
     yield line("grad_cam, bare forward", call(one), call(forward), FORWARD, compiled)

@@ -29,7 +29,7 @@ import numpy as np
 
 import jaxcam
 from benchmarks import _peers
-from jaxcam import models, ops, probes
+from jaxcam import _compiling, models, ops, probes
 
 NET = "squeezenet1_1"
 CURVES, SHARE, ROAD, SHARED = (2, 3), (0.85, 0.95), (20, 100), (1.5, 2)
@@ -63,7 +63,7 @@ def entry(question, compared, ours, theirs, aims=(None, None), **case):
 def curves_program(model, steps: int):
     """Insertion and deletion of a batch, as an evaluation runs them."""
 
-    @jax.jit
+    @_compiling.jit_network
     def run(params, x, saliency):
         batch, side = x.shape[0], x.shape[1]
         black = jnp.zeros((batch, 3))
@@ -105,7 +105,7 @@ def curves(tiny: bool, peers: _peers.Peers | None) -> Iterator[dict]:
     saliency = jax.random.uniform(jax.random.key(1), (batch, side, side))
     run = curves_program(model, steps)
     check_curves(model, run, x, saliency, steps)
-    forward = jax.jit(lambda params, x: model.apply(params, x)[0])
+    forward = _compiling.jit_network(lambda params, x: model.apply(params, x)[0])
 
     def bare():
         return [forward(model.params, x) for _ in range(2 * (steps + 1))]

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcam import _checks, _spec, methods, ops
+from jaxcam import _checks, _compiling, _spec, methods, ops
 from jaxcam._types import Array
 
 STATUS = ("", "NaN in the map", "the map is nowhere positive", "the map is constant")
@@ -351,7 +351,7 @@ def _build(
         with jax.default_matmul_precision("highest"):
             return program(*arguments)
 
-    return jax.jit(precise)
+    return _compiling.jit_network(precise)
 
 
 def _status(saliency: Array) -> Array:

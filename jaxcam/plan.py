@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcam import _spec, registry
+from jaxcam import _compiling, _spec, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
 
@@ -83,6 +83,19 @@ SUITES = {
         "average_increase",
         "average_gain",
         "saliency_metric",
+        "insertion",
+        "deletion",
+        "deletion_crop",
+        "pixel_flipping",
+        "aopc",
+        "road",
+        "road_morf",
+        "road_lerf",
+        "road_accuracy",
+        "coherency",
+        "l1_complexity",
+        "adcc",
+        "arcc",
         "faithfulness_correlation",
         "mu_fidelity",
         "sensitivity_n",
@@ -90,6 +103,8 @@ SUITES = {
         "monotonicity_correlation",
         "infidelity",
     ),
+    "robustness": ("max_sensitivity", "avg_sensitivity", "relative_input_stability"),
+    "randomization": ("parameter_randomization", "random_logit"),
     "model_free": (
         *_both(
             "intersection_over_union",
@@ -556,7 +571,7 @@ def _answering(
             answers |= run("maps", ask, here, dict(zip(derived, made, strict=True)))
         return answers
 
-    return jax.jit(program)
+    return _compiling.jit_network(program)
 
 
 def _probe_kind(spec: _spec.ProbeSpec, inputs: Iterable[Field]) -> str:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcam import _numerics, _spec, methods, ops, plan, registry
+from jaxcam import _compiling, _numerics, _spec, methods, ops, plan, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
 from jaxcam.probes import inputs
@@ -84,7 +84,7 @@ def explain_program(
         }
         return answer, tuple(maps[str(request)] for request in requests)
 
-    return jax.jit(program)
+    return _compiling.jit_network(program)
 
 
 @functools.lru_cache(maxsize=8)

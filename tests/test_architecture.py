@@ -15,6 +15,7 @@ FLOORS = {
     "_types": 0,
     "_batching": 0,
     "_checks": 0,
+    "_compiling": 0,
     "_jaxprs": 0,
     "_numerics": 0,
     "_order": 0,
