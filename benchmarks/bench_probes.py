@@ -99,7 +99,7 @@ def check_curves(model, run, x, saliency, steps: int) -> None:
 
 
 def curves(tiny: bool, peers: _peers.Peers | None) -> Iterator[dict]:
-    batch, side, steps, rounds = (2, 64, 8, 2) if tiny else (16, 224, 224, 2)
+    batch, side, steps, rounds = (2, 64, 8, 2) if tiny else (4, 224, 224, 2)
     model = models.load(NET, weights="random")
     x = jax.random.normal(jax.random.key(0), (batch, side, side, 3))
     saliency = jax.random.uniform(jax.random.key(1), (batch, side, side))

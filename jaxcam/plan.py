@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -151,6 +152,10 @@ SUITES = {
     ),
 }
 """Names that stand for several metrics."""
+
+_PROBES = zlib.crc32(b"probes")
+"""Folded into the images' keys for probes: methods and floors draw from the keys
+themselves, and the order of equally salient pixels must not be that of a floor."""
 
 _BASE = frozenset(SHARED_FIELDS + MAP_FIELDS + MODEL_FIELDS)
 
@@ -544,7 +549,8 @@ def _answering(
 
     def program(params, model_inputs, shared, raw_saliency):
         ask = functools.partial(predict, params)
-        base = {**shared, **model_inputs}
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, _PROBES))(shared["key"])
+        base = {**shared, **model_inputs, "key": keys}
         maps = len(raw_saliency)
 
         def one(image, raw):

@@ -80,7 +80,7 @@ def fields(seed, kind="random", shape=SHAPE):
         "other_saliency": rng.random(shape, np.float32),
         "randomized_saliency": rng.random((2, *shape), np.float32),
         "neighbour_changes": drops[0],
-        "relative_neighbour_changes": np.where(drops[0] > 0.3, sums[0], np.nan),
+        "relative_neighbour_changes": np.where(drops[0] > 0.3, sums[0], -np.inf),
     }
     curves = rng.random((4, 9)).astype(np.float32)
     made |= {

@@ -1,13 +1,15 @@
 """The evaluation loop: what comes out, and what it must not depend on."""
 
 import json
+import threading
+import time
 
 import flax.nnx as nnx
 import jax
 import numpy as np
 import pytest
 
-from jaxcam import data, evaluation, models, results, storage
+from jaxcam import data, evaluation, models, programs, results, storage
 from jaxcam.data import records
 
 METRICS = (
@@ -276,6 +278,8 @@ def test_results_of_a_run_are_those_in_memory(model, dataset, tmp_path):
     )
 
 
+inputs_of = programs.model_inputs
+
 CURVES = (
     "insertion[steps=6]",
     "deletion[steps=6]",
@@ -332,6 +336,44 @@ def test_each_long_probe_has_a_bar(model, dataset, capsys):
     assert "Evaluating: 9/9 images" in shown
     assert "deletion_scores: 9/9 images" in shown
     assert "masked_score" not in shown
+
+
+def test_scoring_in_flight_ends_with_the_loop(model, dataset, tmp_path, monkeypatch):
+    """A batch that cannot be read ends the run before the next step of a probe."""
+    begun, asked = threading.Event(), []
+    batches = data.batches
+
+    def breaking(*arguments, **options):
+        stream = batches(*arguments, **options)
+        yield next(stream)
+        begun.wait(60)
+        raise KeyboardInterrupt
+
+    def counting(run, images):
+        asked.append(len(asked))
+        begun.set()
+        time.sleep(0.2)
+        return images
+
+    with monkeypatch.context() as patched:
+        patched.setattr(data, "batches", breaking)
+        patched.setattr(
+            evaluation.programs,
+            "model_inputs",
+            lambda m, images: counting(m, inputs_of(m, images)),
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(
+                model,
+                dataset,
+                metrics=("deletion[steps=2]",),
+                methods=("cam",),
+                out=tmp_path / "run",
+            )
+    assert asked == [0]
+    assert not storage.finished_shards(tmp_path / "run")
+    whole = run(model, dataset, metrics=("deletion[steps=2]",), methods=("cam",))
+    assert len(whole) == 9 * len(whole.methods)
 
 
 def test_an_interrupted_run_goes_on_from_its_whole_shards(

@@ -69,6 +69,23 @@ def test_probes_run_once_whatever_reads_them():
     assert sorted(fields) == ["crop_probability", "masked_logit", "masked_probability"]
 
 
+def test_probes_draw_other_numbers_than_methods_and_floors(monkeypatch):
+    """Or the order of a uniform map's pixels would be that of the random floor."""
+
+    def draws(predict, x, key):
+        return {"drawn": jax.vmap(jax.random.uniform)(key)}
+
+    spec = _spec.ProbeSpec(fn=draws, inputs=("x", "key"), outputs=("drawn",), cost="")
+    monkeypatch.setattr(registry, "all_probes", lambda: {spec.name: spec})
+    given = fields_module.fields(0)
+    shared = {name: given[name][None] for name in plan.SHARED_FIELDS}
+    fields = (plan._FieldResolver({}, {}).field("drawn"),)
+    program = plan.probe_program(lambda params, x: x, fields)
+    x = {"x": jnp.zeros((1, 4, 4, 3))}
+    found = program(None, x, shared, given["raw_saliency"][None, None])[0]
+    assert found[0, 0] != jax.random.uniform(given["key"])
+
+
 def test_a_probe_that_reads_no_map_runs_once_an_image(monkeypatch):
     """Four maps, one question; what reads maps is asked of each."""
     asked = []

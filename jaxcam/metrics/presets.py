@@ -47,6 +47,9 @@ def _curves(insertion: Mapping[str, Any], deletion: Mapping[str, Any]) -> Mappin
     return {name: options for names, options in pairs for name in names}
 
 
+# NumPy's argsort, read from the end; among some ties its order is no rule at all.
+_FROM_THE_END = {"ties": "reverse_raster"}
+_TORCHCAM = {"ties": "raster", "steps": 20, "whole_steps": True}
 _TRUTH_WARPED = {"connectivity": 4, "direction": "truth_to_prediction"}
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -114,37 +117,37 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             },
         ),
         "rise": Preset(
-            summary="the curves of RISE's code: equally salient pixels in raster order",
-            metrics=_curves({"ties": "raster"}, {"ties": "raster"}),
+            summary="the curves of RISE's code: equally salient pixels from the end",
+            metrics=_curves(_FROM_THE_END, _FROM_THE_END),
         ),
         "groupcam": Preset(
             summary=(
                 "the curves of Group-CAM's code: a 51 x 51 blur of sigma 50, two "
-                "rows of 224 pixels a step, raster order"
+                "rows of 224 pixels a step, equally salient ones from the end"
             ),
             metrics=_curves(
                 {
-                    "ties": "raster",
+                    **_FROM_THE_END,
                     "pixels_per_step": 448,
                     "canvas": "reflected_blur",
                     "blur_size": 51,
                     "blur_sigma": 50.0,
                 },
-                {"ties": "raster", "pixels_per_step": 448},
+                {**_FROM_THE_END, "pixels_per_step": 448},
             ),
         ),
         "torchcam": Preset(
             summary="the curves of torch-cam: zeros both ways, 20 steps, raster order",
-            metrics=_curves(
-                {"ties": "raster", "steps": 20, "canvas": "zero"},
-                {"ties": "raster", "steps": 20},
-            ),
+            metrics=_curves({**_TORCHCAM, "canvas": "zero"}, _TORCHCAM),
         ),
         "xplique": Preset(
-            summary="the curves of Xplique: zeros both ways, 10 steps, raster order",
+            summary=(
+                "the curves of Xplique: zeros both ways, 10 steps, equally salient "
+                "pixels from the end"
+            ),
             metrics=_curves(
-                {"ties": "raster", "steps": 10, "canvas": "zero"},
-                {"ties": "raster", "steps": 10},
+                {**_FROM_THE_END, "steps": 10, "canvas": "zero"},
+                {**_FROM_THE_END, "steps": 10},
             ),
         ),
     }

@@ -23,9 +23,9 @@ def insertion(insertion_scores: Array, insertion_fractions: Array) -> Array:
     from the image blurred (11 x 11 pixels, sigma 5); n = 224 steps, both ends count.
     Equally salient pixels come in an order by the image's id. Options: `steps` or
     `pixels_per_step`; `canvas` ("blur", "reflected_blur", "zero", "mean", "constant",
-    "inverted") with `blur_size`, `blur_sigma`, `value`; `ties="raster"`;
-    `masking_space`; `score`. Presets `rise`, `groupcam`, `torchcam` and `xplique` name
-    other codes' choices. One image; batch with `jax.vmap`.
+    "inverted") with `blur_size`, `blur_sigma`, `value`; `ties` ("random", "raster",
+    "reverse_raster"); `masking_space`; `score`. Presets `rise`, `groupcam`, `torchcam`
+    and `xplique` name other codes' choices. One image; batch with `jax.vmap`.
 
     Args:
       insertion_scores: float[n + 1], the class's score at each point.
@@ -41,7 +41,7 @@ def insertion(insertion_scores: Array, insertion_fractions: Array) -> Array:
     Cost: 224 forward passes, by the probe `insertion_scores`.
 
     Source: V. Petsiuk, A. Das and K. Saenko, "RISE", BMVC 2018 (arXiv:1806.07421) and
-    its published code; there equally salient pixels come in raster order.
+    its published code; there equally salient pixels come from the last to the first.
 
     >>> print(insertion(jnp.array([0.25, 0.5, 1.]), jnp.array([0., 0.5, 1.])))
     0.5625

@@ -6,7 +6,7 @@ import math
 
 import jax.numpy as jnp
 
-from jaxcam import _spec
+from jaxcam import _numerics, _spec
 from jaxcam._types import Array
 
 
@@ -91,12 +91,12 @@ def relative_input_stability(relative_neighbour_changes: Array) -> Array:
     image; batch with `jax.vmap`.
 
     Args:
-      relative_neighbour_changes: float[n], the ratio for each neighbour, NaN for those
+      relative_neighbour_changes: float[n], the ratio for each neighbour, -inf for those
         of another class.
 
     Returns:
       float32[], at least 0, dimensionless; lower is better. NaN if every neighbour is
-      of another class.
+      of another class, or the map of one that counts is NaN.
 
     Raises:
       Nothing.
@@ -108,12 +108,11 @@ def relative_input_stability(relative_neighbour_changes: Array) -> Array:
     explanations", 2022 (arXiv:2203.06877); epsilon as in Quantus, which puts it in the
     place of zeros only. The ball is that of `max_sensitivity`.
 
-    >>> print(relative_input_stability(jnp.array([1., jnp.nan, 3.])))
+    >>> print(relative_input_stability(jnp.array([1., -jnp.inf, 3.])))
     3.0
     """
-    known = ~jnp.isnan(relative_neighbour_changes)
-    highest = jnp.max(relative_neighbour_changes, where=known, initial=-jnp.inf)
-    return jnp.where(jnp.any(known), highest, jnp.nan)
+    highest = jnp.max(relative_neighbour_changes)
+    return _numerics.undefined_if(jnp.isneginf(highest), highest)
 
 
 def _robustness(fn, inputs, formula, undefined, cost, source):

@@ -22,9 +22,9 @@ def canvas(
     *,
     kind: Canvas,
     masking_space: str = "normalised",
-    value: float = 0.5,
-    blur_size: int = 11,
-    blur_sigma: float = 5.0,
+    value: float | None = None,
+    blur_size: int | None = None,
+    blur_sigma: float | None = None,
 ) -> Array:
     """The image that is left when every pixel of `x` is removed.
 
@@ -34,33 +34,45 @@ def canvas(
       white: float32[B, C], what it makes of a white one.
       kind: "zero": zeros in the normalised space, black in the pixel space. "mean":
         each image's own mean colour. "constant": `value`. "blur": the image blurred as
-        RISE's code does it, see `rise_kernel`, with zeros of the normalised space
-        beyond the border. "reflected_blur": by a Gaussian cut off at the window, the
-        image reflected at its border. "inverted": black for white.
-      masking_space: "normalised" or "pixel"; what "zero" and `value` are meant in.
+        RISE's code does it, see `rise_kernel`, with zeros beyond the border, or
+        black in the pixel space. "reflected_blur": by a Gaussian cut off at the window,
+        the image reflected at its border. "inverted": black for white.
+      masking_space: "normalised" or "pixel"; what zeros and `value` are meant in.
       value: Of "constant": a value of the model's input or, in the pixel space, a grey
-        from 0 to 1.
-      blur_size: Rows and columns of the blur's window, odd.
-      blur_sigma: Standard deviation of the Gaussian in pixels.
+        from 0 to 1; 0.5 by default.
+      blur_size: Rows and columns of the blur's window, odd; 11 by default.
+      blur_sigma: Standard deviation of the Gaussian in pixels; 5 by default.
 
     Returns:
       float32[B, H, W, C].
 
     Raises:
-      ValueError: An option is none of these words, or the window is even.
+      ValueError: An option is none of these words, or this canvas does not read it;
+        the window is even, or too large for a reflection.
     """
     _checks.choice("canvas", kind, CANVASES)
     _checks.choice("masking_space", masking_space, ("normalised", "pixel"))
+    blurs = kind in ("blur", "reflected_blur")
+    for name, given, read in (
+        ("value", value, kind == "constant"),
+        ("blur_size", blur_size, blurs),
+        ("blur_sigma", blur_sigma, blurs),
+    ):
+        if given is not None and not read:
+            raise ValueError(f"canvas={kind!r} does not read {name}={given}; drop it.")
     black, white = black[:, None, None, :], white[:, None, None, :]
-    if kind == "blur":
-        return _blurred(x, rise_kernel(blur_size, blur_sigma), "constant")
-    if kind == "reflected_blur":
-        return _blurred(x, gaussian_kernel(blur_size, blur_sigma), "reflect")
+    if blurs:
+        size = 11 if blur_size is None else blur_size
+        sigma = 5.0 if blur_sigma is None else blur_sigma
+        if kind == "reflected_blur":
+            return _blurred(x, gaussian_kernel(size, sigma), "reflect")
+        beyond = black if masking_space == "pixel" else jnp.zeros_like(black)
+        return beyond + _blurred(x - beyond, rise_kernel(size, sigma), "constant")
     if kind == "inverted":
         return black + white - x
     if kind == "mean":
         return jnp.broadcast_to(jnp.mean(x, axis=(1, 2), keepdims=True), x.shape)
-    share = 0.0 if kind == "zero" else value
+    share = 0.0 if kind == "zero" else 0.5 if value is None else value
     if masking_space == "pixel":
         return jnp.broadcast_to(black + share * (white - black), x.shape)
     return jnp.full_like(x, share)

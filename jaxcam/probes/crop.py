@@ -50,9 +50,9 @@ def cut_out_score(
     target: Array,
     *,
     canvas: canvases.Canvas = "zero",
-    value: float = 0.5,
-    blur_size: int = 11,
-    blur_sigma: float = 5.0,
+    value: float | None = None,
+    blur_size: int | None = None,
+    blur_sigma: float | None = None,
     masking_space: str = "normalised",
     score: str = "probability",
 ) -> dict[str, Array]:
@@ -106,10 +106,20 @@ def _is_empty(box: Array) -> Array:
 
 
 def _inside(box: Array, shape: tuple[int, int]) -> Array:
-    """bool[H, W]: pixels whose centre lies in the box."""
-    down, along = (jnp.arange(n, dtype=jnp.float32) + 0.5 for n in shape)
-    rows = (down >= box[0]) & (down < box[2])
-    return rows[:, None] & ((along >= box[1]) & (along < box[3]))[None, :]
+    """bool[H, W]: pixels whose centre lies in the box, or else its middle's pixel."""
+
+    def lines(length: int, start: Array, stop: Array) -> Array:
+        at = jnp.arange(length, dtype=jnp.float32)
+        inside = (at + 0.5 >= start) & (at + 0.5 < stop)
+        return jnp.where(jnp.any(inside), inside, at == _middle(start, stop))
+
+    rows, columns = lines(shape[0], box[0], box[2]), lines(shape[1], box[1], box[3])
+    return rows[:, None] & columns[None, :]
+
+
+def _middle(start: Array, stop: Array) -> Array:
+    """The pixel in which the middle of an interval lies."""
+    return jnp.floor((start + stop) / 2.0)
 
 
 def _crop_and_resize(image: Array, box: Array) -> Array:
@@ -123,7 +133,10 @@ def _interpolation(size: int, start: Array, stop: Array) -> Array:
     """float32[size, size]: row i holds the weights of the i-th resized pixel."""
     step = (stop - start) / size
     at = start + (jnp.arange(size, dtype=jnp.float32) + 0.5) * step - 0.5
-    at = jnp.clip(at, jnp.ceil(start - 0.5), jnp.maximum(jnp.floor(stop - 0.5), 0.0))
+    first, last = jnp.ceil(start - 0.5), jnp.floor(stop - 0.5)
+    nowhere = first > last  # No pixel has its centre in the box.
+    first = jnp.where(nowhere, _middle(start, stop), first)
+    at = jnp.clip(at, first, jnp.where(nowhere, first, last))
     pixels = jnp.arange(size, dtype=jnp.float32)
     return jnp.maximum(0.0, 1.0 - jnp.abs(at[:, None] - pixels[None, :]))
 

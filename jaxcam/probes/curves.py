@@ -13,6 +13,8 @@ from jaxcam import _numerics, _spec
 from jaxcam._types import Array
 from jaxcam.probes import canvases, inputs, removal_order
 
+DEFAULT_STEPS = 224
+
 
 def insertion_scores(
     predict: Callable[[Array], Array],
@@ -25,12 +27,13 @@ def insertion_scores(
     image_score: Array,
     key: Array,
     *,
-    steps: int = 224,
+    steps: int | None = None,
     pixels_per_step: int | None = None,
+    whole_steps: bool = False,
     canvas: canvases.Canvas = "blur",
-    value: float = 0.5,
-    blur_size: int = 11,
-    blur_sigma: float = 5.0,
+    value: float | None = None,
+    blur_size: int | None = None,
+    blur_sigma: float | None = None,
     ties: str = "random",
     masking_space: str = "normalised",
     score: str = "probability",
@@ -47,13 +50,16 @@ def insertion_scores(
       target: int32[B], explained class.
       image_score: float32[B], its score on the images: the last point.
       key: PRNG keys [B]; decide the order of equally salient pixels.
-      steps: Number of steps n, of floor(i HW / n) pixels up to the i-th.
+      steps: Number of steps n, 224 by default, of floor(i HW / n) pixels up to the
+        i-th.
       pixels_per_step: Pixels in each step instead; the last takes what is left.
+      whole_steps: Every step takes ceil(HW / n) pixels, the last what is left, so that
+        there may be fewer.
       canvas: What is there before; see `canvases.canvas`.
       value: As in `canvases.canvas`.
       blur_size: As in `canvases.canvas`.
       blur_sigma: As in `canvases.canvas`.
-      ties: "random", by the key, or "raster", row by row.
+      ties: "random", by the key; "raster", row by row; "reverse_raster".
       masking_space: As in `canvases.canvas`.
       score: "probability" or "logit".
 
@@ -73,7 +79,9 @@ def insertion_scores(
     )
     saliency = inputs.on_input(raw_saliency, frame, x.shape[1:3])
     place = removal_order.places(saliency, key, ties)
-    counts = point_counts(saliency[0].size, steps, pixels_per_step)
+    counts = point_counts(
+        saliency[0].size, steps, pixels_per_step, whole_steps=whole_steps
+    )
 
     def question(taken: Array) -> Array:
         return jnp.where((place < taken)[..., None], x, start)
@@ -94,12 +102,13 @@ def deletion_scores(
     image_score: Array,
     key: Array,
     *,
-    steps: int = 224,
+    steps: int | None = None,
     pixels_per_step: int | None = None,
+    whole_steps: bool = False,
     canvas: canvases.Canvas = "zero",
-    value: float = 0.5,
-    blur_size: int = 11,
-    blur_sigma: float = 5.0,
+    value: float | None = None,
+    blur_size: int | None = None,
+    blur_sigma: float | None = None,
     ties: str = "random",
     masking_space: str = "normalised",
     score: str = "probability",
@@ -118,11 +127,12 @@ def deletion_scores(
       key: PRNG keys [B].
       steps: Number of steps n.
       pixels_per_step: Pixels in each step instead.
+      whole_steps: Every step takes ceil(HW / n) pixels.
       canvas: What is there behind removed pixels.
       value: As in `canvases.canvas`.
       blur_size: As in `canvases.canvas`.
       blur_sigma: As in `canvases.canvas`.
-      ties: "random" or "raster".
+      ties: As in `insertion_scores`.
       masking_space: As in `canvases.canvas`.
       score: "probability" or "logit".
 
@@ -142,7 +152,9 @@ def deletion_scores(
     )
     saliency = inputs.on_input(raw_saliency, frame, x.shape[1:3])
     place = removal_order.places(saliency, key, ties)
-    counts = point_counts(saliency[0].size, steps, pixels_per_step)
+    counts = point_counts(
+        saliency[0].size, steps, pixels_per_step, whole_steps=whole_steps
+    )
 
     def question(taken: Array) -> Array:
         return jnp.where((place < taken)[..., None], behind, x)
@@ -165,7 +177,7 @@ def flipping_scores(
     *,
     steps: int = 100,
     canvas: canvases.Canvas = "inverted",
-    value: float = 0.5,
+    value: float | None = None,
     ties: str = "random",
     masking_space: str = "pixel",
     score: str = "probability",
@@ -185,7 +197,7 @@ def flipping_scores(
       steps: Number of steps n.
       canvas: What a pixel is flipped to.
       value: As in `canvases.canvas`.
-      ties: "random" or "raster".
+      ties: As in `insertion_scores`.
       masking_space: As in `canvases.canvas`.
       score: "probability" or "logit".
 
@@ -245,7 +257,7 @@ def patch_scores(
         black and white, once for all steps.
       steps: Number of patches removed, at most all.
       patch: Rows and columns of a patch; those at the far borders may be smaller.
-      ties: "random" or "raster".
+      ties: As in `insertion_scores`.
       score: "probability" or "logit".
 
     Returns:
@@ -267,20 +279,34 @@ def patch_scores(
     return {"patch_scores": _known(scores, saliency)}
 
 
-def point_counts(size: int, steps: int, pixels_per_step: int | None) -> np.ndarray:
+def point_counts(
+    size: int,
+    steps: int | None,
+    pixels_per_step: int | None,
+    *,
+    whole_steps: bool = False,
+) -> np.ndarray:
     """int64[n + 1]: how many pixels are changed at each point, 0 and all included."""
-    if pixels_per_step is not None:
-        if not 1 <= pixels_per_step <= size:
-            raise ValueError(
-                f"pixels_per_step={pixels_per_step} must lie between 1 and the number "
-                f"of pixels, {size}."
-            )
-        return np.append(np.arange(0, size, pixels_per_step), size)
-    if not 1 <= steps <= size:
+    if steps is not None and pixels_per_step is not None:
         raise ValueError(
-            f"steps={steps} must lie between 1 and the number of pixels, {size}."
+            f"steps={steps} and pixels_per_step={pixels_per_step} exclude each other; "
+            "give one of them (a preset may give the other)."
         )
-    return np.arange(steps + 1) * size // steps
+    if pixels_per_step is None:
+        steps = DEFAULT_STEPS if steps is None else steps
+        if not 1 <= steps <= size:
+            raise ValueError(
+                f"steps={steps} must lie between 1 and the number of pixels, {size}."
+            )
+        if not whole_steps:
+            return np.arange(steps + 1) * size // steps
+        pixels_per_step = -(-size // steps)
+    if not 1 <= pixels_per_step <= size:
+        raise ValueError(
+            f"pixels_per_step={pixels_per_step} must lie between 1 and the number "
+            f"of pixels, {size}."
+        )
+    return np.append(np.arange(0, size, pixels_per_step), size)
 
 
 def _scores(
@@ -337,6 +363,7 @@ _INPUTS = (
 _STEPPED = (
     "steps",
     "pixels_per_step",
+    "whole_steps",
     "canvas",
     "blur_size",
     "blur_sigma",

@@ -75,7 +75,7 @@ def relative_neighbour_changes(
       normalization: How the neighbours' maps are normalised.
 
     Returns:
-      `relative_neighbour_changes`: float32[M, B, samples]; NaN where the neighbour is
+      `relative_neighbour_changes`: float32[M, B, samples]; -inf where the neighbour is
       predicted to be of another class.
     """
 
@@ -93,7 +93,7 @@ def relative_neighbour_changes(
         of_input = jnp.maximum(_length(of_channels), epsilon)
         found = jnp.argmax(explainer.predict(explainer.params, neighbours), axis=1)
         other = found.astype(predicted_class.dtype) != predicted_class
-        return _numerics.undefined_if(other, of_map / of_input)
+        return jnp.where(other, -jnp.inf, of_map / of_input)
 
     changes = _each(question, x, key, radius, samples)
     return {"relative_neighbour_changes": changes}

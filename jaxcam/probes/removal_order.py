@@ -8,8 +8,9 @@ import jax.numpy as jnp
 from jaxcam import _checks, _order
 from jaxcam._types import Array
 
-TIES = ("random", "raster")
-"""How equally salient pixels follow each other: by the image's key, or row by row."""
+TIES = ("random", "raster", "reverse_raster")
+"""How equally salient pixels follow each other: by the image's key, row by row, or from
+the last to the first."""
 
 
 def places(saliency: Array, keys: Array, ties: str) -> Array:
@@ -30,7 +31,8 @@ def places(saliency: Array, keys: Array, ties: str) -> Array:
     def one(values: Array, key: Array) -> Array:
         size = values.size
         pixels = jnp.arange(size, dtype=jnp.int32)
-        by = (~_order.ordered_bits(values).ravel(), pixels)
+        last = -pixels if ties == "reverse_raster" else pixels
+        by = (~_order.ordered_bits(values).ravel(), last, pixels)
         if ties == "random":
             by = (by[0], jax.random.bits(key, (size,)), pixels)
         order = jax.lax.sort(by, is_stable=False, num_keys=len(by))[-1]

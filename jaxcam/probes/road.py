@@ -91,8 +91,10 @@ def road_lerf_scores(
 
 def removed_counts(size: int, levels: int) -> np.ndarray:
     """int64[L]: how many of so many pixels are removed at each level."""
-    if levels < 1:
-        raise ValueError(f"levels={levels} must be at least 1.")
+    if not 1 <= levels < size:
+        raise ValueError(
+            f"levels={levels} must be at least 1, and less than the {size} pixels."
+        )
     return np.rint(np.arange(1, levels + 1) * size / (levels + 1)).astype(np.int64)
 
 
@@ -127,8 +129,9 @@ def _road(
         )
         shaken = filled + jax.vmap(draw, (0, None))(key, level)
         logits = predict(jnp.where(removed[..., None], shaken, x))
-        hit = jnp.argmax(logits, axis=1) == target
-        return _numerics.class_score(logits, target, score), hit.astype(jnp.float32)
+        hit = (jnp.argmax(logits, axis=1) == target).astype(jnp.float32)
+        hit = _numerics.undefined_if(jnp.any(jnp.isnan(logits), axis=1), hit)
+        return _numerics.class_score(logits, target, score), hit
 
     unknown = jnp.any(jnp.isnan(saliency), axis=(1, 2))[:, None]
     scores, hits = inputs.many(question, levels, x)

@@ -15,9 +15,12 @@ def test_the_largest_and_the_mean_change(per_image):
 
 
 def test_neighbours_of_another_class_are_left_out(per_image):
-    changes = jnp.array([2.0, jnp.nan, 5.0])
+    changes = jnp.array([2.0, -jnp.inf, 5.0])
     np.testing.assert_allclose(
         per_image(metrics.relative_input_stability, changes), 5.0
     )
-    assert np.isnan(per_image(metrics.relative_input_stability, jnp.nan * changes))
+    none = jnp.full(3, -jnp.inf)
+    assert np.isnan(per_image(metrics.relative_input_stability, none))
+    broken = changes.at[0].set(jnp.nan)
+    assert np.isnan(per_image(metrics.relative_input_stability, broken))
     assert metrics.relative_input_stability(jnp.zeros(3)) == 0

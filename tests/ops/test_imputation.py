@@ -81,6 +81,22 @@ def test_the_default_tolerance_is_close_in_a_large_hole():
     )
 
 
+@pytest.mark.parametrize("known", ["a corner", "a disc"])
+def test_little_that_is_known_lies_together(known):
+    """Rounding adds up in long ways from what is known; it must not show."""
+    noise = scipy.ndimage.gaussian_filter(RNG.normal(size=(96, 96, 2)), (4, 4, 0))
+    image = noise / noise.std() + 1.5
+    y, x = np.mgrid[:96, :96]
+    centre = 0 if known == "a corner" else 47.5
+    removed = np.hypot(y - centre, x - centre) > 18
+    found = ops.impute(
+        jnp.asarray(image, jnp.float32), jnp.asarray(removed), tolerance=1e-5
+    )
+    np.testing.assert_allclose(found, literal(image, removed), atol=3e-3)
+    flat = ops.impute(jnp.full((96, 96, 2), 2.0), jnp.asarray(removed))
+    np.testing.assert_allclose(flat, 2.0, rtol=1e-6)
+
+
 def test_the_tolerance_is_that_of_the_residual():
     image = RNG.normal(size=(64, 64, 2)).astype(np.float32)
     removed = RNG.random((64, 64)) < 0.95
@@ -141,11 +157,14 @@ def test_batched_equals_looped_to_the_bit():
     [
         ((jnp.ones((4, 4)), jnp.ones((4, 4), bool)), {}, ValueError, r"\(H, W, C\)"),
         ((jnp.ones((4, 4, 1)), jnp.ones((4, 4))), {}, TypeError, "boolean"),
-        (
-            (jnp.ones((4, 4, 1)), jnp.ones((4, 4), bool)),
-            {"tolerance": 1e-9},
-            ValueError,
-            "float32",
+        *(
+            (
+                (jnp.ones((4, 4, 1)), jnp.ones((4, 4), bool)),
+                {"tolerance": tolerance},
+                ValueError,
+                "float32",
+            )
+            for tolerance in (1e-9, 1, 0, np.float32(2))
         ),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from jaxcam import metrics, probes
+from jaxcam import metrics, plan, probes
 from jaxcam.metrics import removal_curves
 from jaxcam.probes import canvases, curves, inputs, removal_order
 
@@ -203,6 +203,8 @@ def test_equally_salient_pixels_follow_the_key_or_the_raster():
     flat = jnp.zeros((3, *SHAPE))
     raster = removal_order.places(flat, KEYS, "raster")
     np.testing.assert_array_equal(raster[0], np.arange(30).reshape(SHAPE))
+    reverse = removal_order.places(flat, KEYS, "reverse_raster")
+    np.testing.assert_array_equal(reverse[0], np.arange(30)[::-1].reshape(SHAPE))
     drawn = np.asarray(removal_order.places(flat, KEYS, "random"))
     assert (np.sort(drawn.reshape(3, -1)) == np.arange(30)).all()
     assert (drawn[0] != drawn[1]).any()
@@ -275,6 +277,37 @@ def test_the_blur_is_that_of_rise():
         np.testing.assert_allclose(canvas[0, ..., c], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_black_lies_beyond_a_blurred_image_in_the_pixel_space():
+    canvas = canvases.canvas(X, BLACK, WHITE, kind="blur", masking_space="pixel")
+    black = BLACK[:, None, None]
+    lifted = canvases.canvas(X - black, 0 * BLACK, WHITE, kind="blur")
+    np.testing.assert_allclose(canvas, lifted + black, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("preset", "counts"),
+    [
+        ("torchcam", [*range(0, 50176, 2509), 50176]),
+        ("xplique", np.linspace(0, 50176, 11, dtype=int)),
+        ("groupcam", range(0, 50177, 448)),
+        ("rise", range(0, 50177, 224)),
+    ],
+)
+def test_presets_have_the_points_of_the_codes_they_name(preset, counts):
+    for name in ("insertion", "deletion"):
+        (scores, _) = plan.probe_fields([plan.resolve(name, preset=preset)])
+        options = dict(scores.options)
+        found = curves.point_counts(
+            50176,
+            options.get("steps"),
+            options.get("pixels_per_step"),
+            whole_steps=options.get("whole_steps", False),
+        )
+        np.testing.assert_array_equal(found, counts)
+        expected = "raster" if preset == "torchcam" else "reverse_raster"
+        assert options["ties"] == expected
+
+
 def test_the_reflected_blur_is_a_gaussian_in_a_window():
     x = jnp.asarray(RNG.normal(size=(1, 14, 13, 2)), jnp.float32)
     options = {"kind": "reflected_blur", "blur_size": 7, "blur_sigma": 3.0}
@@ -319,7 +352,14 @@ def test_no_more_patches_than_there_are():
     [
         (probes.insertion_scores, {"steps": 0}, "between 1 and"),
         (probes.insertion_scores, {"steps": 31}, "between 1 and"),
-        (probes.deletion_scores, {"pixels_per_step": 31}, "between 1 and"),
+        (
+            probes.deletion_scores,
+            {"steps": None, "pixels_per_step": 31},
+            "between 1 and",
+        ),
+        (probes.deletion_scores, {"pixels_per_step": 3}, "exclude each other"),
+        (probes.deletion_scores, {"value": 0.7}, "does not read value"),
+        (probes.insertion_scores, {"canvas": "mean", "blur_size": 3}, "does not read"),
         (probes.insertion_scores, {"canvas": "grey"}, "canvas"),
         (probes.insertion_scores, {"ties": "none"}, "ties"),
         (probes.insertion_scores, {"canvas": "blur", "blur_size": 4}, "odd"),
@@ -347,6 +387,12 @@ def test_cutting_out_a_box():
         additive, X[:1], BLACK[:1], WHITE[:1], box, frame, TARGET[:1], score="logit"
     )
     cut = X[:1].at[0, :2, :1].set(0.0)
+    np.testing.assert_allclose(out["cut_out_score"], additive(cut)[:, 0], rtol=1e-5)
+    small = jnp.array([[4, 4, 5, 5]])  # On a grid twice as fine: no centre inside.
+    out = probes.cut_out_score(
+        additive, X[:1], BLACK[:1], WHITE[:1], small, frame, TARGET[:1], score="logit"
+    )
+    cut = X[:1].at[0, 2, 2].set(0.0)
     np.testing.assert_allclose(out["cut_out_score"], additive(cut)[:, 0], rtol=1e-5)
     empty = probes.cut_out_score(
         additive, X[:1], BLACK[:1], WHITE[:1], 0 * box, frame, TARGET[:1]

@@ -115,9 +115,19 @@ def test_a_nan_in_the_map_is_no_order():
         assert np.isfinite(found[1]).all()
 
 
-def test_refusals():
+def test_an_answer_that_is_no_number_is_no_hit():
+    def broken(x):
+        return additive(x) * jnp.array([jnp.nan, 1.0])
+
+    given = broken, X, SALIENCY, FRAME, TARGET, KEYS
+    out = probes.road_morf_scores(*given)
+    assert np.isnan(out["road_morf_hits"]).all()
+
+
+@pytest.mark.parametrize("levels", [0, 72])
+def test_refusals(levels):
     with pytest.raises(ValueError, match="at least 1"):
-        call(probes.road_morf_scores, levels=0)
+        call(probes.road_morf_scores, levels=levels)
     for name in ("arcc", "road_accuracy"):
         with pytest.raises(ValueError, match="formula of probabilities"):
             plan.resolve(f"{name}[score=logit]")
