@@ -48,7 +48,7 @@ def replaced(text: str, section: str, content: str) -> str:
         pattern, lambda m: f"{m[1]}{content.strip()}\n{m[2]}", text, flags=re.DOTALL
     )
     if count != 1:
-        raise ValueError(f"README.md has {count} sections {section!r}; one is needed.")
+        raise ValueError(f"The text has {count} sections {section!r}; one is needed.")
     return new
 
 
@@ -139,7 +139,7 @@ def performance_table() -> str:
     for path in sorted(RESULTS.glob("*/*.json")):
         report = json.loads(path.read_text(encoding="utf-8"))
         for result in report.get("results", []):
-            if "ratio" not in result:
+            if "ratio" not in result or "alone" in result["case"]:
                 continue
             case = ", ".join(f"{k} {v}" for k, v in result["case"].items())
             target = result.get("target")
@@ -156,6 +156,23 @@ def performance_table() -> str:
     return catalogue.markdown(heads, rows)
 
 
+def metrics_table() -> str:
+    """Every metric of the model-free suite compiled alone, beside its peer."""
+    path = RESULTS / "cpu-1core" / "model_free_suite.json"
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]
+    rows = [
+        (
+            f"`{result['case']['alone']}`",
+            f"{result['ours_ms']:.2f}",
+            f"{result['theirs_ms']:.2f}",
+            f"{result['ratio']:.3g} x",
+        )
+        for result in results
+        if "alone" in result["case"]
+    ]
+    return catalogue.markdown(("metric", "ms a map", "peer, ms", "ratio"), rows)
+
+
 def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -167,6 +184,10 @@ def main() -> None:
         text = replaced(text, "faithfulness", faithfulness_table())
     text = replaced(text, "performance", performance_table())
     readme.write_text(text, encoding="utf-8")
+    if (RESULTS / "cpu-1core" / "model_free_suite.json").is_file():
+        costs = ROOT / "benchmarks" / "README.md"
+        text = replaced(costs.read_text(encoding="utf-8"), "metrics", metrics_table())
+        costs.write_text(text, encoding="utf-8")
     full = ROOT / "jaxcam" / "methods" / "README.md"
     full.write_text(METHODS_HEAD + definitions.methods_markdown(), encoding="utf-8")
     full = ROOT / "jaxcam" / "metrics" / "README.md"
