@@ -49,6 +49,7 @@ FLOORS = {
     "definitions": 5,
     "training": 5,
     "experiments": 5,
+    "multiverse": 5,
     "cli": 6,
     "__main__": 7,
 }

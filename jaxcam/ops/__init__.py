@@ -1,6 +1,7 @@
 """Operations on one map or mask: pure, jittable, batched with `jax.vmap`."""
 
 from jaxcam.ops.binarization import binarize as binarize
+from jaxcam.ops.binarization import threshold as threshold
 from jaxcam.ops.boxes import bounding_box as bounding_box
 from jaxcam.ops.boxes import box_area as box_area
 from jaxcam.ops.boxes import box_iou as box_iou

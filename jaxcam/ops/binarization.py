@@ -63,19 +63,49 @@ def binarize(
     [[False False]
      [ True  True]]
     """
+    saliency = _checks.saliency_map(saliency)
+    where = _checks.valid_pixels(where, saliency)
+    limit = threshold(saliency, rule=rule, fraction=fraction, where=where)
+    above = saliency > limit if strict else saliency >= limit
+    return above & where
+
+
+def threshold(
+    saliency: Array,
+    *,
+    rule: Rule = "mean",
+    fraction: float | Array | None = None,
+    where: Array | None = None,
+) -> Array:
+    """The saliency that `binarize` asks of a pixel.
+
+    One image; batch with `jax.vmap`.
+
+    Args:
+      saliency: float[H, W]; non-negative under "energy".
+      rule: How the threshold is found, see `binarize`.
+      fraction: The rule's number.
+      where: bool[H, W], pixels that count. `None` counts every pixel.
+
+    Returns:
+      float32[]. Infinite under "energy" for a map without energy.
+
+    Raises:
+      TypeError: `saliency` is not floating point, or `where` is not boolean.
+      ValueError: An argument is not (H, W), shapes differ, or the rule is unknown.
+
+    Cost: as `binarize`.
+
+    Source: as `binarize`.
+
+    >>> print(threshold(jnp.array([[1., 2.], [3., 6.]])))
+    3.0
+    """
     _checks.choice(
         "rule", rule, ("mean", "max_fraction", "quantile", "energy", "otsu", "value")
     )
     saliency = _checks.saliency_map(saliency)
     where = _checks.valid_pixels(where, saliency)
-    threshold = _threshold(saliency, rule, fraction, where)
-    above = saliency > threshold if strict else saliency >= threshold
-    return above & where
-
-
-def _threshold(
-    saliency: Array, rule: Rule, fraction: float | Array | None, where: Array
-) -> Array:
     if rule == "value":
         if fraction is None:
             raise ValueError("rule='value' needs the threshold as fraction=.")
