@@ -283,6 +283,53 @@ class Compare:
 
 
 @dataclasses.dataclass(frozen=True)
+class Multiverse:
+    """Rank the methods of a run under every published convention at once.
+
+    Published work thresholds, resizes, normalises and compares maps in many ways. This
+    reads the stored maps in all of them, without the model, and says in how many one
+    method beats another and which conventions that hangs on:
+
+        jaxcam multiverse runs/RUN --data oxford_pets:DIR --picture curve.png
+
+    What was found is written to multiverse.json in the run directory, which `jaxcam
+    report` shows. An interrupted sweep goes on where it stopped.
+    """
+
+    run_directory: tyro.conf.Positional[Path]
+    """Run directory, with maps."""
+    data: str
+    """The data set of the run, as it was given to `jaxcam evaluate`."""
+    methods: str | None = None
+    """Methods, separated by commas; by default all that have maps."""
+    question: str = "region"
+    """What the table shows: region, energy, pointing, or model where its answers are
+    stored."""
+    picture: Path | None = None
+    """Draw the specification curve of the most contested pair (.png, .svg, .pdf)."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        from jaxcam import _spec, multiverse, plot
+
+        if self.picture is not None:
+            plot.require()
+        wanted = None if self.methods is None else _spec.split_requests(self.methods)
+        found = multiverse.explore(
+            self.run_directory, self.data, methods=wanted, show_progress=True
+        )
+        _print(found.table(self.question))
+        if self.picture is not None:
+            contested = found.ranked(self.question)[-1]
+            pair = contested.a, contested.b, self.question
+            plot.save(found.specification_curve(*pair), self.picture)
+            _say(f"{contested}\nIts specification curve is in {self.picture}.")
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
 class List:
     """Show what can be asked for: metrics, methods, models or data sets."""
 
@@ -333,6 +380,7 @@ Command = (
     | Annotated[Explain, tyro.conf.subcommand("explain")]
     | Annotated[Score, tyro.conf.subcommand("score")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Multiverse, tyro.conf.subcommand("multiverse")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Merge, tyro.conf.subcommand("merge")]
 )

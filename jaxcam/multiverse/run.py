@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxcam import columns, data, progress, registry, results, storage
-from jaxcam.multiverse import curves, sweep, universes, verdicts
+from jaxcam.multiverse import curves, picture, sweep, table, universes, verdicts
 
 FOLDER = "multiverse"
 RECORD = "multiverse.json"
@@ -54,6 +54,32 @@ class Multiverse:
         raise ValueError(
             f"There is no verdict on {a} and {b} in the question {question!r}; the "
             f"questions are {', '.join(self.questions)} and the pairs {known}."
+        )
+
+    def ranked(self, question: str = "region") -> list[verdicts.Verdict]:
+        """Verdicts of one question that have a value, the most certain first.
+
+        Raises:
+          ValueError: It was not asked, or no pair has a value.
+        """
+        if question not in self.questions:
+            raise ValueError(
+                f"The question {question!r} was not asked of this run; choose one of "
+                f"{', '.join(self.questions)}."
+            )
+        own = [v for v in self.verdicts if v.question == question and v.defined]
+        if not own:
+            raise ValueError(f"No two methods have values in common for {question!r}.")
+        return sorted(own, key=lambda v: -v.share)
+
+    def table(self, question: str = "region") -> Any:
+        """A rich table of one question's verdicts."""
+        return table.verdict_table(self.questions[question], self.ranked(question))
+
+    def specification_curve(self, a: str, b: str, question: str = "region") -> Any:
+        """A matplotlib figure, see `jaxcam.multiverse.picture`."""
+        return picture.specification_curve(
+            self.questions[question], self.of(a, b, question)
         )
 
     def record(self) -> dict[str, Any]:

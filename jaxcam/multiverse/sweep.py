@@ -15,6 +15,10 @@ from jaxcam.multiverse import universes
 
 HIT = 0.5
 
+MANY_PEAKS = 1000
+"""Local maxima, plateaus pixel by pixel, beyond which a map's few thresholds are
+labelled one by one: on noise the tree of all components costs several times more."""
+
 RESIZINGS, RULES = (
     tuple(universes.RESIZING.values),
     tuple(universes.NORMALIZATION.values),
@@ -190,16 +194,52 @@ def _region_values(
         if component == "all":
             found.append(_every_pixel(unit, thresholds, counted, frame))
             continue
-        tree = ops.component_tree(
-            unit,
-            thresholds,
-            connectivity=int(connectivity),
-            truth_masks=counted.masks,
-            where=frame,
-        )
-        found.append((tree.area, tree.box, tree.overlap))
+        found.append(_largest(unit, thresholds, counted.masks, frame, connectivity))
     area, box, overlap = (jnp.stack(x, axis=1) for x in zip(*found, strict=True))
     return _scores(area, box, overlap, counted).ravel()
+
+
+def _largest(
+    unit: Array, thresholds: Array, masks: Array, frame: Array, connectivity: str
+) -> tuple[Array, Array, Array]:
+    """Area, box and overlaps of the largest component at each threshold."""
+    touching = int(connectivity)
+    around = jax.lax.reduce_window(unit, -jnp.inf, jax.lax.max, (3, 3), (1, 1), "SAME")
+    peaks = jnp.sum((unit >= around) & (unit >= jnp.min(thresholds)), dtype=jnp.int32)
+    return jax.lax.cond(
+        peaks > MANY_PEAKS,
+        functools.partial(by_labels, connectivity=touching),
+        functools.partial(by_tree, connectivity=touching),
+        unit,
+        thresholds,
+        masks,
+        frame,
+    )
+
+
+def by_tree(
+    unit: Array, thresholds: Array, masks: Array, frame: Array, *, connectivity: int
+) -> tuple[Array, Array, Array]:
+    """Every threshold's largest component from the tree of them all."""
+    tree = ops.component_tree(
+        unit, thresholds, connectivity=connectivity, truth_masks=masks, where=frame
+    )
+    return tree.area, tree.box, tree.overlap
+
+
+def by_labels(
+    unit: Array, thresholds: Array, masks: Array, frame: Array, *, connectivity: int
+) -> tuple[Array, Array, Array]:
+    """The same, threshold by threshold."""
+
+    def at(threshold: Array) -> tuple[Array, Array, Array]:
+        reached = (unit >= threshold) & frame
+        region = ops.largest_component(reached, connectivity=connectivity)
+        overlap = jnp.sum(masks & region, axis=(1, 2), dtype=jnp.int32)
+        area = jnp.sum(region, dtype=jnp.int32)
+        return area, ops.bounding_box(region), overlap
+
+    return jax.lax.map(at, thresholds)
 
 
 def _every_pixel(

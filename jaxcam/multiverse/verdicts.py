@@ -14,6 +14,10 @@ CLEAR = 1.959963984540054
 """Standard errors from zero at which a difference is called clear: two-sided 5 %."""
 
 
+MAJORITY = 2 / 3
+"""Share of its universes that a choice must give to one method to speak for it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sums:
     """Sufficient statistics of paired differences, float64[P, U] each.
@@ -65,8 +69,8 @@ class AxisEffect:
       shares: For each choice, the share of its universes in which `a` wins.
       flips: Of all pairs of universes that differ in this convention only, the share
         with different winners.
-      decides: Whether the majority changes: `a` wins most universes under one choice
-        and `b` under another.
+      decides: Whether the answer does: `a` wins two thirds of the universes or more
+        under one choice, and `b` under another.
     """
 
     axis: str
@@ -109,21 +113,21 @@ class Verdict:
 
     @property
     def deciding(self) -> tuple[AxisEffect, ...]:
-        """Conventions on which the majority hangs."""
+        """Conventions on which the answer hangs."""
         return tuple(axis for axis in self.axes if axis.decides)
 
     def __str__(self) -> str:
         if not self.defined:
             return f"{self.a} and {self.b} have no value in common."
         said = (
-            f"{self.a} beats {self.b} in {_percent(self.share)} of {self.defined:,} "
-            f"universes, clearly in {_percent(self.share_clear)}, and loses clearly "
-            f"in {_percent(self.share_against)}."
+            f"{self.a} beats {self.b} in {percent(self.share)} of {self.defined:,} "
+            f"universes, clearly in {percent(self.share_clear)}, and loses clearly "
+            f"in {percent(self.share_against)}."
         )
         for axis in self.deciding:
             low = min(axis.shares, key=axis.shares.__getitem__)
             high = max(axis.shares, key=axis.shares.__getitem__)
-            most, least = _percent(axis.shares[high]), _percent(axis.shares[low])
+            most, least = percent(axis.shares[high]), percent(axis.shares[low])
             said += (
                 f" It hangs on {axis.axis}: {most} under {high}, {least} under {low}."
             )
@@ -144,10 +148,10 @@ class Verdict:
         }
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     """A share in whole percent; never 0 or 100 unless it is exactly that.
 
-    >>> _percent(0.999), _percent(1.0), _percent(0.834)
+    >>> percent(0.999), percent(1.0), percent(0.834)
     ('over 99 %', '100 %', '83 %')
     """
     if 0 < share < 0.005:
@@ -249,5 +253,6 @@ def _axis_effect(
             shares[str(choice)] = float(wins[here].mean())
     near = near[there[near].all(axis=1)] if len(near) else near
     flips = float((wins[near[:, 0]] != wins[near[:, 1]]).mean()) if len(near) else 0.0
-    decides = bool(shares) and min(shares.values()) < 0.5 < max(shares.values())
+    most, least = max(shares.values(), default=0.5), min(shares.values(), default=0.5)
+    decides = most >= MAJORITY and least <= 1 - MAJORITY
     return AxisEffect(name, shares, flips, decides)

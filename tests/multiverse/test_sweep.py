@@ -163,3 +163,17 @@ def test_every_choice_says_who_makes_it():
             if axis != "metric":
                 assert set(values) - {universes.MOOT} == set(said[axis])
                 assert all(said[axis][v] for v in values if v != universes.MOOT)
+
+
+@pytest.mark.parametrize("connectivity", [4, 8])
+def test_noise_is_labelled_with_the_same_result(connectivity):
+    rng = np.random.default_rng(1)
+    unit = jnp.asarray(rng.random((40, 48)), jnp.float32)
+    masks = jnp.asarray(rng.random((3, 40, 48)) < 0.5)
+    frame = jnp.ones((40, 48), bool).at[35:].set(False)
+    levels = jnp.array([0.2, 0.45, 0.6, 0.9, 2.0], jnp.float32)
+    given = unit, levels, masks, frame
+    one = sweep.by_labels(*given, connectivity=connectivity)
+    other = sweep.by_tree(*given, connectivity=connectivity)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
