@@ -250,8 +250,6 @@ def _augmented(images: Array, key: Array, shift: int) -> Array:
 
 
 def _save(config: Training, module: nnx.Module) -> Path:
-    import safetensors.numpy
-
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / f"{NAME}.safetensors"
     about = {
@@ -260,9 +258,7 @@ def _save(config: Training, module: nnx.Module) -> Path:
         "seed": config.seed,
         "made_by": f"jaxcam {jaxcam.__version__}, python -m jaxcam.training",
     }
-    # One entry: safetensors writes several in an order that changes from run to run.
-    metadata = {"jaxcam": json.dumps(about)}
-    safetensors.numpy.save_file(models.flat_arrays(module), path, metadata)
+    models.files.write(path, models.flat_arrays(module), about)
     return path
 
 
