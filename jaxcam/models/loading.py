@@ -225,7 +225,7 @@ def _placed(
     """Structure and parameters, with the outputs that the file is for."""
     build = source.build if source and source.build else row.build
     structure, abstract = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
-    wanted = _shapes(abstract)
+    wanted = _by_name(abstract)
     classes = about.get("classes")
     if classes and len(classes) != len(row.class_names or ()):
         head = heads.find(structure, abstract, row.input.size)
@@ -237,7 +237,7 @@ def _placed(
             return module
 
         structure, abstract = nnx.split(nnx.eval_shape(other_outputs))
-        wanted = _shapes(abstract)
+        wanted = _by_name(abstract)
     own = about or source is None
     rename = convert.torch_names(wanted) if own else source.rename
     placed = convert.convert(arrays, wanted, rename, network=name)
@@ -248,7 +248,7 @@ def _placed(
     return structure, nnx.from_flat_state(flat)
 
 
-def _shapes(abstract: PyTree) -> dict[str, Any]:
+def _by_name(abstract: PyTree) -> dict[str, Any]:
     return {
         ".".join(map(str, key)): leaf.get_value()
         for key, leaf in nnx.to_flat_state(abstract)
@@ -274,11 +274,12 @@ def _labels(
 
 def flat_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
     """Every parameter and statistic by its dotted path, as `load` reads them back."""
-    _, state = nnx.split(module)
-    return {
-        ".".join(map(str, key)): np.asarray(leaf.get_value())
-        for key, leaf in nnx.to_flat_state(state)
-    }
+    return named_arrays(nnx.split(module)[1])
+
+
+def named_arrays(params: PyTree) -> dict[str, np.ndarray]:
+    """Parameters of a network of the zoo by their dotted paths."""
+    return {name: np.asarray(array) for name, array in _by_name(params).items()}
 
 
 def _row(name: str) -> catalogue.Row:
