@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 
-from jaxcam._types import PyTree
+from jaxcam._types import Array, PyTree
+from jaxcam.models.zoo import layers
 
 Path = tuple[Any, ...]
 
@@ -50,11 +53,15 @@ def find(structure: Any, params: PyTree, size: tuple[int, int]) -> Path:
 
 def at(module: nnx.Module, path: Path) -> Any:
     """The submodule at a path."""
-    for part in path:
-        module = (
-            getattr(module, str(part)) if not isinstance(part, int) else module[part]
-        )
-    return module
+    return functools.reduce(lambda inner, name: getattr(inner, str(name)), path, module)
+
+
+def tap(
+    module: nnx.Module, path: Path, wrapped: Callable[[Any], Callable[[Array], Array]]
+) -> None:
+    """Puts a function of the layer at a path in its place; changes the module."""
+    inner = at(module, path)
+    setattr(at(module, path[:-1]), str(path[-1]), layers.Activation(wrapped(inner)))
 
 
 def replace(

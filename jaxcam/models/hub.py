@@ -101,20 +101,18 @@ def _download(network: str, row: pretrained.Pretrained) -> Located:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise FileNotFoundError(_absent(network, row, "HF_HUB_OFFLINE is set"))
     try:
-        import huggingface_hub
-    except ModuleNotFoundError as error:
+        from huggingface_hub import constants, hf_hub_download
+    except ImportError as error:
         missing = (
             "fetching needs huggingface_hub: python -m pip install 'jaxcam-eval[hub]'"
         )
         raise FileNotFoundError(_absent(network, row, missing)) from error
     try:
-        _reach(huggingface_hub.constants.ENDPOINT)
-        path = huggingface_hub.hf_hub_download(
-            row.repository, row.file, revision=row.revision
-        )
+        _reach(constants.ENDPOINT)
+        path = hf_hub_download(row.repository, row.file, revision=row.revision)
     except Exception as error:  # The client and its network raise anything.
         said = str(error).strip().partition("\n")[0] or type(error).__name__
-        reason = f"the hub could not be reached ({said.rstrip('.')})"
+        reason = f"the hub did not give them ({said.rstrip('.')})"
         raise FileNotFoundError(_absent(network, row, reason)) from error
     return _located(Path(path), row)
 

@@ -135,7 +135,6 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
         arrays = published.adapt(arrays)
     source = _source(row, arrays, about)
     structure, params = _placed(name, row, source, arrays, about)
-    spec = source.input if source and source.input else row.input
     label_set, outputs = _labels(row, source, found.path, about)
     provenance = {
         "name": name,
@@ -153,7 +152,7 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
         source=source,
         structure=structure,
         params=params,
-        input=spec if published is None else published.input(spec),
+        input=_input(row, source, published, about),
         class_to_output=outputs,
         label_set=label_set,
         class_names=tuple(about.get("classes", ())) or row.class_names,
@@ -255,6 +254,20 @@ def _by_name(abstract: PyTree) -> dict[str, Any]:
     }
 
 
+def _input(
+    row: catalogue.Row,
+    source: catalogue.Source | None,
+    published: pretrained.Pretrained | None,
+    about: Mapping[str, Any],
+) -> model.InputSpec:
+    if "input" in about:
+        known = about["input"].items()
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
+        return model.InputSpec(**lists)
+    spec = source.input if source and source.input else row.input
+    return spec if published is None else published.input(spec)
+
+
 def _labels(
     row: catalogue.Row,
     source: catalogue.Source | None,
@@ -262,8 +275,9 @@ def _labels(
     about: Mapping[str, Any],
 ) -> tuple[str | None, np.ndarray | None]:
     """The label set, and the output of each of its classes where they differ."""
-    if "class_to_output" in about:
-        return about["label_set"], np.array(about["class_to_output"], int)
+    if "label_set" in about:
+        outputs = about.get("class_to_output")
+        return about["label_set"], None if outputs is None else np.array(outputs, int)
     if source is not None and source.sidecar is not None:
         outputs = _sidecar(path.parent / source.sidecar)
         return (None if outputs is None else row.label_set), outputs

@@ -263,7 +263,7 @@ def test_what_the_hub_refuses_is_said(client):
         raise LookupError("404: the repository is gone\nmore\nlines")
 
     client(gone)
-    with pytest.raises(FileNotFoundError, match=r"reached \(404: .* gone\)") as caught:
+    with pytest.raises(FileNotFoundError, match=r"them \(404: .* gone\)") as caught:
         models.load("resnet18")
     assert_helpful(str(caught.value))
 
