@@ -130,9 +130,7 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
     published = pretrained.recognise(name, found.path.name, sha256) or found.row
     about = files.about(found.path)
     _check_network(name, found.path, about)
-    arrays = files.read(found.path)
-    if published is not None and published.adapt is not None:
-        arrays = published.adapt(arrays)
+    arrays = pretrained.adapted(name, files.read(found.path))
     source = _source(row, arrays, about)
     structure, params = _placed(name, row, source, arrays, about)
     label_set, outputs = _labels(row, source, found.path, about)

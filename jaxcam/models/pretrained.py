@@ -38,9 +38,9 @@ class Pretrained:
       licence: As timm's table or torchvision's repository gives it (SPDX).
       label_set: Which classes the outputs stand for.
       crop_fraction: Where it differs from the network's own.
-      interpolation: With which the network was evaluated. For the record: jaxcam
-        resizes bilinearly in every case.
-      adapt: From the names in the file to torchvision's, where they differ.
+      interpolation: Likewise.
+      adapt: From the names in the file to torchvision's, where they differ; leaves
+        other names as they are.
     """
 
     tag: str
@@ -52,7 +52,7 @@ class Pretrained:
     licence: str = "BSD-3-Clause"
     label_set: str = "imagenet"
     crop_fraction: float | None = None
-    interpolation: str = "bilinear"
+    interpolation: str | None = None
     adapt: Callable[[Arrays], Arrays] | None = None
 
     @property
@@ -68,9 +68,9 @@ class Pretrained:
 
     def input(self, spec: model.InputSpec) -> model.InputSpec:
         """What the network expects of images with these weights."""
-        if self.crop_fraction is None:
-            return spec
-        return dataclasses.replace(spec, crop_fraction=self.crop_fraction)
+        own = {"crop_fraction": self.crop_fraction, "interpolation": self.interpolation}
+        changed = {name: value for name, value in own.items() if value is not None}
+        return dataclasses.replace(spec, **changed)
 
 
 def of(network: str) -> tuple[Pretrained, ...]:
@@ -98,6 +98,13 @@ def recognise(network: str, name: str, sha256: str) -> Pretrained | None:
         if row.prefix and PurePath(name).name == row.torch_file:
             check(name, sha256, row.prefix)
     return None
+
+
+def adapted(network: str, arrays: Arrays) -> Arrays:
+    """Arrays under torchvision's names; other names than published ones stay."""
+    for row in of(network):
+        arrays = row.adapt(arrays) if row.adapt else arrays
+    return arrays
 
 
 def check(name: str, found: str, expected: str) -> None:
@@ -146,17 +153,6 @@ def _convnext_from_timm(arrays: Arrays) -> Arrays:
             module = f"features.{2 * int(between[1])}.{between[2]}"
         renamed[f"{fixed.get(module, module)}.{leaf}"] = array
     return renamed
-
-
-def _densenet_from_2017(arrays: Arrays) -> Arrays:
-    """The published file has names from before modules could not contain dots."""
-    pattern = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
-    return {pattern.sub(r"\1\2.", key): array for key, array in arrays.items()}
-
-
-def _without_auxiliary(arrays: Arrays) -> Arrays:
-    """Inception's second classifier is of use in training only."""
-    return {k: v for k, v in arrays.items() if not k.startswith("AuxLogits.")}
 
 
 def _timm(name: str, tag: str = "tv_in1k", **more) -> Pretrained:
@@ -210,25 +206,16 @@ ROWS: Mapping[str, tuple[Pretrained, ...]] = MappingProxyType(
         ),
         "squeezenet1_0": (_torchvision("tv_in1k", "squeezenet1_0-b66bff10.pth"),),
         "squeezenet1_1": (_torchvision("tv_in1k", "squeezenet1_1-b8a52dc0.pth"),),
-        "densenet121": (
-            _timm(
-                "densenet121",
-                torch_file="densenet121-a639ec97.pth",
-                adapt=_densenet_from_2017,
-            ),
-        ),
+        "densenet121": (_timm("densenet121", torch_file="densenet121-a639ec97.pth"),),
         "efficientnet_b0": (
-            _torchvision(
-                "ra_in1k",
-                "efficientnet_b0_rwightman-7f5810bc.pth",
-                interpolation="bicubic",
-            ),
+            _torchvision("ra_in1k", "efficientnet_b0_rwightman-7f5810bc.pth"),
         ),
         "convnext_tiny": (
             _timm(
                 "convnext_tiny",
                 "fb_in1k",
                 licence="Apache-2.0",
+                crop_fraction=0.875,
                 interpolation="bicubic",
                 adapt=_convnext_from_timm,
             ),
@@ -241,8 +228,14 @@ ROWS: Mapping[str, tuple[Pretrained, ...]] = MappingProxyType(
                 "inception_v3",
                 torch_file="inception_v3_google-0cc3c7bd.pth",
                 licence="Apache-2.0",
-                adapt=_without_auxiliary,
             ),
+        ),
+        "vit_b_16": (_torchvision("tv_in1k", "vit_b_16-c867db91.pth"),),
+        "deit_small_patch16_224": (
+            _timm("deit_small_patch16_224", "fb_in1k", licence="Apache-2.0"),
+        ),
+        "deit_base_patch16_224": (
+            _timm("deit_base_patch16_224", "fb_in1k", licence="Apache-2.0"),
         ),
     }
 )

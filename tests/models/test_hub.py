@@ -282,13 +282,54 @@ def test_the_command_line_says_the_same(client, capsys, monkeypatch, tmp_path):
     assert_helpful(capsys.readouterr().err)
 
 
-def test_an_untrained_net_says_so_in_every_output(tmp_path, monkeypatch):
+def test_an_untrained_net_says_so_in_every_file_of_a_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = "evaluate --model resnet20 --weights random --limit 2 --methods grad_cam "
+    command = "evaluate --model shapes_net --weights random --limit 2 --methods cam "
     command += "--metrics energy_pointing_game --out run"
     assert cli.main(command.split()) == 0
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
     assert manifest["scientific"]["model"]["trained"] is False
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert all(record["untrained"] for record in summary)
+
+
+def test_timms_names_become_torchvisions():
+    """Those of VGG and ConvNeXt; the names and shapes of both were compared whole."""
+    given = {
+        "features.0.weight": (64, 3, 3, 3),
+        "pre_logits.fc1.weight": (4096, 512, 7, 7),
+        "pre_logits.fc1.bias": (4096,),
+        "pre_logits.fc2.weight": (4096, 4096, 1, 1),
+        "head.fc.weight": (1000, 4096),
+    }
+    small = {k: np.zeros([min(n, 8) for n in v], np.float32) for k, v in given.items()}
+    found = {k: v.shape for k, v in pretrained.adapted("vgg16", small).items()}
+    assert found == {
+        "features.0.weight": (8, 3, 3, 3),
+        "classifier.0.weight": (8, 8 * 7 * 7),
+        "classifier.0.bias": (8,),
+        "classifier.3.weight": (8, 8),
+        "classifier.6.weight": (8, 8),
+    }
+    names = {
+        "stem.0.weight": "features.0.0.weight",
+        "stem.1.bias": "features.0.1.bias",
+        "stages.0.blocks.2.conv_dw.weight": "features.1.2.block.0.weight",
+        "stages.2.blocks.8.norm.weight": "features.5.8.block.2.weight",
+        "stages.3.blocks.0.mlp.fc1.bias": "features.7.0.block.3.bias",
+        "stages.3.blocks.0.mlp.fc2.bias": "features.7.0.block.5.bias",
+        "stages.1.blocks.1.gamma": "features.3.1.layer_scale",
+        "stages.1.downsample.0.weight": "features.2.0.weight",
+        "stages.3.downsample.1.weight": "features.6.1.weight",
+        "head.norm.weight": "classifier.0.weight",
+        "head.fc.weight": "classifier.2.weight",
+    }
+    arrays = {name: np.zeros(3, np.float32) for name in names}
+    found = pretrained.adapted("convnext_tiny", arrays)
+    assert list(found) == list(names.values())
+    assert found["features.3.1.layer_scale"].shape == (3, 1, 1)
+    again = pretrained.adapted("convnext_tiny", found)
+    assert list(again) == list(found)
 
 
 @pytest.mark.parametrize("network", pretrained.ROWS)
@@ -305,3 +346,4 @@ def test_rows_are_complete(network):
             assert row.repository.endswith(f".{row.tag}")
         if network in catalogue.ROWS:
             assert row.label_set == catalogue.ROWS[network].label_set
+            assert 0.8 < row.input(catalogue.ROWS[network].input).crop_fraction <= 1
