@@ -77,7 +77,8 @@ def finetune(
 
     `jaxcam.models.load(network, weights=...)` reads the weights back: the file says
     which classes the outputs stand for. The same seed gives the same file, to the bit,
-    on the same machine with the same versions.
+    on the same machine with the same versions. All images are kept in memory, and what
+    reaches the head from each of them.
 
     Args:
       network: Its name; see `jaxcam.models.names`.

@@ -90,18 +90,20 @@ def test_evaluation_follows_the_labels_by_their_names(fitted, tmp_path):
     other = drawn(tmp_path / "test", {"pointed": 6, "round": 6}, split="test")
     (other / "unheard of").mkdir()
     shutil.copy(next((other / "round").iterdir()), other / "unheard of" / "a.png")
-    shutil.copy(
-        next((other / "masks" / "round").iterdir()),
-        other / "masks" / "a.png",
-    )
+    (other / "masks" / "unheard of").mkdir()
+    mask = next((other / "masks" / "round").iterdir())
+    shutil.copy(mask, other / "masks" / "unheard of" / "a.png")
     model = models.load("shapes_net", weights=fitted["weights"])
     metrics = ["energy_pointing_game"]
     result = evaluation.evaluate(model, other, methods=["cam"], metrics=metrics)
     first = [row for row in result.rows if row["method"] == "cam"]
+    assert len(first) == 13
     for row in first:
-        known = row["category"] != "unheard of"
+        folder_name = row["id"].partition("/")[0]
+        known = folder_name != "unheard of"
+        assert row["valid"]
         assert np.isnan(row["correct"]) != known
-        assert not known or row["target_name"] == row["category"]
+        assert not known or row["target_name"] == folder_name
     assert np.nanmean([row["correct"] for row in first]) > 0.6
 
 
