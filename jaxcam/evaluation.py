@@ -175,7 +175,10 @@ class _Run:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.total, self.shard_size, self.keep_maps = total, shard_size, keep_maps
         self.batch_size = max(1, min(batch_size, total, shard_size))
-        self.follow_labels = _follows_labels(model, dataset, settings.targets)
+        self.classes = programs.outputs_of_classes(model, dataset)
+        self.follow_labels = _follows_labels(
+            model, dataset, settings.targets, fits=self.classes is not None
+        )
         self.columns = plan.resolve_all(
             settings.metrics,
             preset=settings.preset,
@@ -296,7 +299,7 @@ class _Run:
         answer, maps = self.explain(
             self.model.params,
             images,
-            programs.allowed_classes(self.model, batch["candidates"], self.outputs),
+            programs.allowed_classes(self.classes, batch["candidates"], self.outputs),
             jax.random.key(self.settings.seed),
             programs.id_hashes(batch["id"]),
             truth["mask"],
@@ -373,7 +376,9 @@ class _Run:
         }
 
 
-def _follows_labels(model: Any, dataset: data.Dataset, targets: Targets) -> bool:
+def _follows_labels(
+    model: Any, dataset: data.Dataset, targets: Targets, *, fits: bool
+) -> bool:
     """Whether the explained class is that of the label.
 
     Raises:
@@ -381,7 +386,6 @@ def _follows_labels(model: Any, dataset: data.Dataset, targets: Targets) -> bool
     """
     if targets == "predicted":
         return False
-    fits = model.label_set is not None and dataset.label_set == model.label_set
     if targets == "label" and not fits:
         raise ValueError(
             f"{dataset.name} is labelled with classes of {dataset.label_set!r}, but "

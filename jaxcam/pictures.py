@@ -190,7 +190,8 @@ def output_names(model: Any, class_names: Sequence[str] | None = None) -> list[s
         )
     names = [f"output {i}" for i in range(count)]
     for place, name in zip(places, class_names, strict=True):
-        names[place] = name
+        if place >= 0:
+            names[place] = name
     return names
 
 
@@ -205,7 +206,10 @@ def find_class(model: Any, names: Sequence[str], wanted: int | str) -> int:
         count = len(names) if outputs is None else len(outputs)
         if int(wanted) >= count:
             raise ValueError(f"{model.name} has the classes 0 to {count - 1}.")
-        return int(wanted) if outputs is None else int(outputs[int(wanted)])
+        place = int(wanted) if outputs is None else int(outputs[int(wanted)])
+        if place < 0:
+            raise ValueError(f"{model.name} has no output for class {wanted}.")
+        return place
     known: dict[str, int] = {}
     for place, name in enumerate(names):
         for part in (name, *name.split(",")):

@@ -205,13 +205,39 @@ def truth_fields(batch: Any, preset: str) -> dict[str, Array]:
     return truth
 
 
+def outputs_of_classes(model: Any, dataset: Any) -> np.ndarray | None:
+    """The model's output for each class of a data set.
+
+    Classes are matched by name where both know their names, and by number where both
+    name the same label set: folders of one name need not hold the same classes.
+
+    Args:
+      model: Its `class_names` name its outputs; `class_to_output` maps the classes of
+        its label set to outputs.
+      dataset: Its `class_names` name the classes of its label set.
+
+    Returns:
+      int[classes], -1 for a class without an output; `None` if the outputs do not
+      stand for classes of the data set.
+    """
+    if model.class_names is not None and dataset.class_names is not None:
+        place = {name: output for output, name in enumerate(model.class_names)}
+        if not place.keys().isdisjoint(dataset.class_names):
+            return np.array([place.get(name, -1) for name in dataset.class_names])
+    if model.label_set is None or dataset.label_set != model.label_set:
+        return None
+    if model.class_to_output is None:
+        return np.arange(count_outputs(model))
+    return np.asarray(model.class_to_output)
+
+
 def allowed_classes(
-    model: Any, candidates: Sequence[Sequence[int]], outputs: int
+    classes: np.ndarray | None, candidates: Sequence[Sequence[int]], outputs: int
 ) -> np.ndarray:
     """bool[B, K]: outputs of the model that count as right for each row.
 
     Args:
-      model: Its `class_to_output` maps classes of its label set to outputs.
+      classes: As `outputs_of_classes` gives it.
       candidates: Classes of the label set, a sequence for each row.
       outputs: Number of outputs K.
 
@@ -219,14 +245,11 @@ def allowed_classes(
       One row of flags for each row of the batch; all false where nothing is known.
     """
     allowed = np.zeros((len(candidates), outputs), bool)
-    for row, classes in zip(allowed, candidates, strict=True):
-        for index in classes:
-            output = (
-                index
-                if model.class_to_output is None
-                else (model.class_to_output[index])
-            )
-            row[output] = True
+    if classes is None:
+        return allowed
+    for row, numbers in zip(allowed, candidates, strict=True):
+        places = [classes[n] for n in numbers if n < len(classes)]
+        row[[place for place in places if place >= 0]] = True
     return allowed
 
 

@@ -281,13 +281,14 @@ class Result:
         Returns:
           Records with `method`, `metric`, `estimate`, `low`, `high`, `n` (defined
           values), `n_undefined` (valid rows whose value is NaN), `n_invalid` (rows
-          that could not be read or explained), `direction`, `is_floor`. Curves, which
-          are no single number, are left out.
+          that could not be read or explained), `direction`, `is_floor`; `untrained` if
+          the network's parameters are random. Curves, which are no single number, are
+          left out.
         """
         if metrics is None:
             names = self.skills if skill else self.metrics
             metrics = [name for name in names if summaries.is_number(self, name)]
-        return summaries.summarize(
+        found = summaries.summarize(
             self,
             metrics,
             self.clusters_by(cluster),
@@ -295,6 +296,7 @@ class Result:
             resamples=resamples,
             seed=seed,
         )
+        return found if self.trained else [r | {"untrained": True} for r in found]
 
     def is_floor(self, method: str) -> bool:
         """Whether a method is a floor or the ceiling of every table."""
@@ -407,6 +409,8 @@ class Result:
             ) from error
         kept = [name for name in self.columns if not name.startswith("saliency")]
         read = {name: self.columns[name] for name in kept}
+        if not self.trained:
+            read["untrained"] = np.ones(len(read["index"]), bool)
         return pd.DataFrame({n: list(v) if v.ndim > 1 else v for n, v in read.items()})
 
 

@@ -97,12 +97,18 @@ class _Grid:
       metrics: The direction of each.
       cells: Records.
       best: Pairs of method and metric that no other method beats.
+      untrained: The network's parameters are random.
     """
 
     methods: dict[str, bool]
     metrics: dict[str, int]
     cells: dict[tuple[str, str], Mapping[str, Any]]
     best: frozenset[tuple[str, str]]
+    untrained: bool = False
+
+    def head(self, what: str) -> str:
+        """The first cell of a table, which says so if the network is untrained."""
+        return f"{what} (untrained)" if self.untrained else what
 
     def cell(self, method: str, metric: str) -> str:
         record = self.cells.get((method, metric))
@@ -124,6 +130,7 @@ def _grid(records: Records) -> _Grid:
         metrics=metrics,
         cells=cells,
         best=frozenset(pair for metric in metrics for pair in _best(records, metric)),
+        untrained=any(r.get("untrained") for r in records),
     )
 
 
@@ -150,7 +157,7 @@ def summary_table(records: Records, *, width: int = WIDTH) -> Any:
     made = []
     for metrics in _packed(grid, width):
         one = table.Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0))
-        one.add_column(text.Text("method", style="bold"), no_wrap=True)
+        one.add_column(text.Text(grid.head("method"), style="bold"), no_wrap=True)
         for metric in metrics:
             heading = text.Text("\n".join(_heading(metric, grid)), style="bold")
             one.add_column(heading, justify="right", no_wrap=True, vertical="bottom")
@@ -195,7 +202,7 @@ def _plain(grid: _Grid, metrics: Sequence[str]) -> str:
     tall = max((len(lines) for lines in headings), default=1)
     headings = [[""] * (tall - len(lines)) + lines for lines in headings]
     rows = [["", *line] for line in zip(*headings, strict=True)]
-    rows[-1][0] = "method"
+    rows[-1][0] = grid.head("method")
     ruled = []
     previous = False
     for method, is_floor in grid.methods.items():
@@ -379,11 +386,11 @@ def _document(
         return strong(text) if (name, metric) in grid.best else text
 
     if len(grid.metrics) <= _METRICS_ACROSS:
-        heads = ["method", *map(named, grid.metrics)]
+        heads = [grid.head("method"), *map(named, grid.metrics)]
         rows = [[method(a), *(value(a, m) for m in grid.metrics)] for a in grid.methods]
         counted = _counted(grid, list(grid.metrics))
         return heads, [*rows, [counted, *map(grid.counts, grid.metrics)]]
-    heads = ["metric", *map(method, grid.methods), "n (undefined)"]
+    heads = [grid.head("metric"), *map(method, grid.methods), "n (undefined)"]
     rows = [
         [named(m), *(value(a, m) for a in grid.methods), grid.counts(m)]
         for m in grid.metrics

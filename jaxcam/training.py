@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ import optax
 from flax import nnx
 
 import jaxcam
-from jaxcam import explanation, metrics, models, progress
+from jaxcam import explanation, fitting, metrics, models, progress
 from jaxcam._types import Array, PyTree
 from jaxcam.data import shapes
 from jaxcam.models.zoo import layers, shapes_net
@@ -102,7 +101,7 @@ def train(config: Training, *, show_progress: bool = False) -> dict[str, Any]:
     log = {
         "network": NAME,
         "settings": settings,
-        "versions": _versions(),
+        "versions": fitting.versions(),
         "epochs": epochs,
         "held_out": figures,
         "bytes": weights.stat().st_size,
@@ -133,7 +132,9 @@ def _fit(
     module = _module(config.seed)
     structure, params, statistics = nnx.split(module, nnx.Param, ...)
     per_epoch = config.images // config.batch_size
-    optimizer = _optimizer(config, per_epoch * config.epochs)
+    optimizer = fitting.optimizer(
+        config.learning_rate, config.weight_decay, steps=per_epoch * config.epochs
+    )
     state = _State(params, statistics, optimizer.init(params))
     step = _step(structure, optimizer, config.shift)
     key = jax.random.key(config.seed)
@@ -143,19 +144,15 @@ def _fit(
     with progress.bar("Training", total, unit="steps", show=show_progress) as advance:
         for epoch in range(config.epochs):
             measured = []
-            for rows in _order(config, epoch, per_epoch):
+            for rows in fitting.order(
+                config.images, config.batch_size, seed=config.seed, epoch=epoch
+            ):
                 key, now = jax.random.split(key)
                 state, figures = step(state, images[rows], labels[rows], now)
                 measured.append(figures)
                 advance(1)
             loss, accuracy = np.mean(jax.device_get(measured), axis=0)
-            epochs.append(
-                {
-                    "epoch": epoch + 1,
-                    "loss": round(float(loss), 5),
-                    "accuracy": round(float(accuracy), 5),
-                }
-            )
+            epochs.append(fitting.epoch_entry(epoch, loss=loss, accuracy=accuracy))
     module = nnx.merge(structure, state.params, state.statistics)
     module.fc.kernel[...] *= LOGIT_SCALE
     module.fc.bias[...] *= LOGIT_SCALE
@@ -179,27 +176,6 @@ def _halved(x: Array) -> Array:
     batch, height, width, channels = x.shape
     windows = x.reshape(batch, height // 2, 2, width // 2, 2, channels)
     return jnp.max(windows, axis=(2, 4))
-
-
-def _optimizer(config: Training, steps: int) -> optax.GradientTransformation:
-    schedule = optax.warmup_cosine_decay_schedule(
-        init_value=0.0,
-        peak_value=config.learning_rate,
-        warmup_steps=max(steps // 10, 1),
-        decay_steps=max(steps, 2),
-    )
-
-    def matrices(params: PyTree) -> PyTree:
-        return jax.tree.map(lambda p: p.ndim > 1, params)
-
-    return optax.adamw(schedule, weight_decay=config.weight_decay, mask=matrices)
-
-
-def _order(config: Training, epoch: int, batches: int) -> Iterator[np.ndarray]:
-    """Positions of the images of each batch; the last incomplete one is left out."""
-    rng = np.random.default_rng([config.seed, epoch])
-    shuffled = rng.permutation(config.images)[: batches * config.batch_size]
-    yield from shuffled.reshape(batches, config.batch_size)
 
 
 def _step(
@@ -250,8 +226,6 @@ def _augmented(images: Array, key: Array, shift: int) -> Array:
 
 
 def _save(config: Training, module: nnx.Module) -> Path:
-    import safetensors.numpy
-
     config.out.mkdir(parents=True, exist_ok=True)
     path = config.out / f"{NAME}.safetensors"
     about = {
@@ -260,9 +234,7 @@ def _save(config: Training, module: nnx.Module) -> Path:
         "seed": config.seed,
         "made_by": f"jaxcam {jaxcam.__version__}, python -m jaxcam.training",
     }
-    # One entry: safetensors writes several in an order that changes from run to run.
-    metadata = {"jaxcam": json.dumps(about)}
-    safetensors.numpy.save_file(models.flat_arrays(module), path, metadata)
+    models.files.write(path, models.flat_arrays(module), about)
     return path
 
 
@@ -304,13 +276,6 @@ def _figures(config: Training, weights: Path, show_progress: bool) -> dict[str, 
 def _mean_of_defined(values: np.ndarray) -> float | None:
     defined = values[~np.isnan(values)]
     return round(float(np.mean(defined)), 4) if len(defined) else None
-
-
-def _versions() -> dict[str, str]:
-    return {
-        name: importlib.metadata.version(name)
-        for name in ("flax", "jax", "jaxlib", "numpy", "optax")
-    }
 
 
 def main(arguments: list[str] | None = None) -> int:

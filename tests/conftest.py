@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # No test asks the network for weights.
+
 
 def pytest_collection_modifyitems(items):
     """Marks the tests that need the real data, so that they can be chosen."""

@@ -195,6 +195,17 @@ def a_result(**manifest):
     return results.Result.from_columns(rows, {"scientific": manifest})
 
 
+def test_every_form_of_a_table_says_that_the_network_is_untrained():
+    for trained in (False, True):
+        result = a_result(model={"name": "m", "trained": trained})
+        forms = [result.to_markdown(), result.to_latex(), result.to_text()]
+        forms += [shown(result.table()), result.to_pandas().to_csv()]
+        assert [("untrained" in form) for form in forms] == [not trained] * 5
+        stamped = [record.get("untrained", False) for record in result.summary()]
+        assert stamped == [not trained] * len(stamped)
+        assert stamped
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_report_says_what_is_missing(terminal):
     result = a_result(model={"name": "m", "trained": False}, data={"rows": 10})

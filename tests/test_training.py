@@ -111,14 +111,6 @@ def test_augmentation_keeps_the_object():
     assert (shifted != moved).any()
 
 
-def test_every_image_is_shown_once_an_epoch():
-    config = dataclasses.replace(TINY, images=50)
-    rows = np.concatenate(list(training._order(config, 0, 3)))
-    assert len(set(rows.tolist())) == 48
-    other = np.concatenate(list(training._order(config, 1, 3)))
-    assert (rows != other).any()
-
-
 def test_too_few_images_are_refused(tmp_path):
     config = dataclasses.replace(TINY, images=8, out=tmp_path)
     with pytest.raises(ValueError, match="lower --batch-size"):

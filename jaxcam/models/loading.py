@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,17 @@ import numpy as np
 from flax import nnx
 
 from jaxcam._types import PyTree
-from jaxcam.models import catalogue, convert, files, model, nnx_adapter, wrapping
+from jaxcam.models import (
+    catalogue,
+    convert,
+    files,
+    heads,
+    hub,
+    model,
+    nnx_adapter,
+    pretrained,
+    wrapping,
+)
 
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -40,55 +52,246 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> mode
 
     Args:
       name: See `names`.
-      weights: An npz or safetensors file, with the names of torch's state dict or of
+      weights: A file of weights (safetensors, npz, Flax msgpack, torch's pth or pt) or
+        the folder of an Orbax checkpoint, with the names of torch's state dict or of
         the network's published form; "random" for untrained parameters, which every
-        output then says; `None` for weights that come with the package.
+        output then says; the tag of published weights, as "tv2_in1k"; `None` for
+        those that come with the package, or the network's first published ones. A file
+        that jaxcam wrote says itself which classes the outputs stand for.
       seed: Of random parameters.
 
     Returns:
       The model.
 
     Raises:
-      FileNotFoundError: The file is not there.
+      FileNotFoundError: The file is not there, or no published weights are on this
+        machine and the hub cannot be reached.
       ValueError: The network is unknown, no weights come with it, or the file does not
         fit it.
     """
+    return assemble(read(name, weights=weights, seed=seed))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A network before it becomes a model.
+
+    Attributes:
+      name: What it is called.
+      row: Its row in the catalogue.
+      source: The published form of its weights, if not torch's.
+      structure: As `nnx.split` gives it.
+      params: Likewise.
+      input: What it expects of images.
+      class_to_output: Output of each class of the label set, where they differ.
+      label_set: Which classes the outputs stand for.
+      class_names: Names of the outputs.
+      provenance: Where the parameters come from.
+    """
+
+    name: str
+    row: catalogue.Row
+    source: catalogue.Source | None
+    structure: Any
+    params: PyTree
+    input: model.InputSpec
+    class_to_output: np.ndarray | None
+    label_set: str | None
+    class_names: tuple[str, ...] | None
+    provenance: Mapping[str, Any]
+
+
+def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Parts:
+    """A network and its parameters; see `load`."""
     row = _row(name)
-    if weights is None:
-        if row.shipped is None:
-            raise ValueError(
-                f"No weights of {name} come with jaxcam; give weights=FILE (npz or "
-                "safetensors, torch's names), or weights='random' for an untrained net."
-            )
-        weights = SHIPPED / row.shipped
     if str(weights) == "random":
-        return _assemble(name, row, None, _random(row.build, seed), trained=False)
-    path = Path(weights)
-    arrays = files.read(path)
-    source = _source(row, arrays)
+        structure, params = _random(row.build, seed)
+        return Parts(
+            name=name,
+            row=row,
+            source=None,
+            structure=structure,
+            params=params,
+            input=row.input,
+            class_to_output=None,
+            label_set=row.label_set,
+            class_names=row.class_names,
+            provenance={
+                "name": name,
+                "trained": False,
+                "weights": wrapping.digest(params),
+            },
+        )
+    found = _locate(name, row, weights)
+    files.check_exists(found.path)
+    sha256 = files.sha256(found.path)
+    if found.expected:
+        pretrained.check(found.path.name, sha256, found.expected)
+    published = pretrained.recognise(name, found.path.name, sha256) or found.row
+    about = files.about(found.path)
+    _check_network(name, found.path, about)
+    arrays = pretrained.adapted(name, files.read(found.path))
+    source = _source(row, arrays, about)
+    structure, params = _placed(name, row, source, arrays, about)
+    label_set, outputs = _labels(row, source, found.path, about)
+    provenance = {
+        "name": name,
+        "trained": about.get("trained", True),
+        "file": found.path.name,
+        "weights": sha256,
+    }
+    if published is not None:
+        provenance |= {"published": published.address, "licence": published.licence}
+    if found.revision is not None:
+        provenance["revision"] = found.revision
+    return Parts(
+        name=name,
+        row=row,
+        source=source,
+        structure=structure,
+        params=params,
+        input=_input(row, source, published, about),
+        class_to_output=outputs,
+        label_set=label_set,
+        class_names=tuple(about.get("classes", ())) or row.class_names,
+        provenance=provenance,
+    )
+
+
+def assemble(parts: Parts) -> model.Model:
+    """The model of a network and its parameters."""
+    module = nnx.eval_shape(lambda: parts.row.build(nnx.Rngs(0)))
+    return wrapping.build(
+        nnx_adapter.tapped_call(parts.structure, type(module)),
+        parts.params,
+        name=parts.name,
+        input_spec=parts.input,
+        default_layer=parts.row.default_layer,
+        cam_layer=parts.row.cam_layer,
+        class_names=parts.class_names,
+        label_set=parts.label_set,
+        class_to_output=parts.class_to_output,
+        trained=parts.provenance["trained"],
+        provenance=parts.provenance,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found(hub.Located):
+    """A file of weights, and the published ones that it holds if it was asked for."""
+
+    row: pretrained.Pretrained | None = None
+
+
+def _locate(name: str, row: catalogue.Row, weights: str | Path | None) -> _Found:
+    """Order: what comes with the package, a local file, caches, the hub."""
+    if weights is None and row.shipped is not None:
+        return _Found(SHIPPED / row.shipped)
+    published = pretrained.of(name)
+    if weights is not None:
+        tagged = [p for p in published if p.tag == str(weights)]
+        if not tagged or Path(weights).exists():
+            return _Found(Path(weights))
+        published = tagged
+    if not published:
+        raise ValueError(
+            f"No weights of {name} come with jaxcam; give weights=FILE (safetensors, "
+            "npz, Flax msgpack, torch's pth, or an Orbax folder), or weights='random' "
+            "for an untrained net."
+        )
+    located = hub.locate(name, published[0])
+    return _Found(**vars(located), row=published[0])
+
+
+def _check_network(name: str, path: Path, about: Mapping[str, Any]) -> None:
+    network = about.get("network", name)
+    if network != name:
+        raise ValueError(
+            f"{path.name} holds weights of {network}, not of {name}; load it as "
+            f"{network}."
+        )
+
+
+def _placed(
+    name: str,
+    row: catalogue.Row,
+    source: catalogue.Source | None,
+    arrays: Mapping[str, np.ndarray],
+    about: Mapping[str, Any],
+) -> tuple[Any, PyTree]:
+    """Structure and parameters, with the outputs that the file is for."""
     build = source.build if source and source.build else row.build
     structure, abstract = nnx.split(nnx.eval_shape(lambda: build(nnx.Rngs(0))))
-    wanted = {
-        ".".join(map(str, key)): leaf.get_value()
-        for key, leaf in nnx.to_flat_state(abstract)
-    }
-    rename = source.rename if source else convert.torch_names(wanted)
+    wanted = _by_name(abstract)
+    classes = about.get("classes")
+    if classes and len(classes) != len(row.class_names or ()):
+        head = heads.find(structure, abstract, row.input.size)
+        rng = np.random.default_rng(0)
+
+        def other_outputs():
+            module = build(nnx.Rngs(0))
+            heads.replace(module, head, len(classes), rng=rng)
+            return module
+
+        structure, abstract = nnx.split(nnx.eval_shape(other_outputs))
+        wanted = _by_name(abstract)
+    own = about or source is None
+    rename = convert.torch_names(wanted) if own else source.rename
     placed = convert.convert(arrays, wanted, rename, network=name)
     flat = [
         (key, leaf.replace(jax.numpy.asarray(placed[".".join(map(str, key))])))
         for key, leaf in nnx.to_flat_state(abstract)
     ]
-    params = nnx.from_flat_state(flat)
-    return _assemble(name, row, source, (structure, params), path=path)
+    return structure, nnx.from_flat_state(flat)
+
+
+def _by_name(abstract: PyTree) -> dict[str, Any]:
+    return {
+        ".".join(map(str, key)): leaf.get_value()
+        for key, leaf in nnx.to_flat_state(abstract)
+    }
+
+
+def _input(
+    row: catalogue.Row,
+    source: catalogue.Source | None,
+    published: pretrained.Pretrained | None,
+    about: Mapping[str, Any],
+) -> model.InputSpec:
+    if "input" in about:
+        known = about["input"].items()
+        lists = {k: tuple(v) if isinstance(v, list) else v for k, v in known}
+        return model.InputSpec(**lists)
+    spec = source.input if source and source.input else row.input
+    return spec if published is None else published.input(spec)
+
+
+def _labels(
+    row: catalogue.Row,
+    source: catalogue.Source | None,
+    path: Path,
+    about: Mapping[str, Any],
+) -> tuple[str | None, np.ndarray | None]:
+    """The label set, and the output of each of its classes where they differ."""
+    if "label_set" in about:
+        outputs = about.get("class_to_output")
+        return about["label_set"], None if outputs is None else np.array(outputs, int)
+    if source is not None and source.sidecar is not None:
+        outputs = _sidecar(path.parent / source.sidecar)
+        return (None if outputs is None else row.label_set), outputs
+    if source is not None and source.first_class:
+        return row.label_set, np.arange(1000) + source.first_class
+    return row.label_set, None
 
 
 def flat_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
     """Every parameter and statistic by its dotted path, as `load` reads them back."""
-    _, state = nnx.split(module)
-    return {
-        ".".join(map(str, key)): np.asarray(leaf.get_value())
-        for key, leaf in nnx.to_flat_state(state)
-    }
+    return named_arrays(nnx.split(module)[1])
+
+
+def named_arrays(params: PyTree) -> dict[str, np.ndarray]:
+    """Parameters of a network of the zoo by their dotted paths."""
+    return {name: np.asarray(array) for name, array in _by_name(params).items()}
 
 
 def _row(name: str) -> catalogue.Row:
@@ -102,10 +305,13 @@ def _row(name: str) -> catalogue.Row:
 
 
 def _source(
-    row: catalogue.Row, arrays: dict[str, np.ndarray]
+    row: catalogue.Row, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]
 ) -> catalogue.Source | None:
+    """The form of the weights; a file that jaxcam wrote names it."""
     for source in row.sources:
-        if any(key.startswith(source.sign) for key in arrays):
+        if about.get("form") == source.sign:
+            return source
+        if not about and any(key.startswith(source.sign) for key in arrays):
             return source
     return None
 
@@ -129,43 +335,6 @@ def _random(build: Any, seed: int) -> tuple[Any, PyTree]:
         for key, leaf in nnx.to_flat_state(abstract)
     ]
     return structure, nnx.from_flat_state(flat)
-
-
-def _assemble(
-    name: str,
-    row: catalogue.Row,
-    source: catalogue.Source | None,
-    parts: tuple[Any, PyTree],
-    *,
-    path: Path | None = None,
-    trained: bool = True,
-) -> model.Model:
-    structure, params = parts
-    module = nnx.eval_shape(lambda: row.build(nnx.Rngs(0)))
-    label_set, outputs = row.label_set, None
-    if source is not None and source.sidecar is not None:
-        outputs = _sidecar(path.parent / source.sidecar)
-        label_set = None if outputs is None else label_set
-    elif source is not None and source.first_class:
-        outputs = np.arange(1000) + source.first_class
-    provenance: dict[str, Any] = {"name": name, "trained": trained}
-    if path is None:
-        provenance["weights"] = wrapping.digest(params)
-    else:
-        provenance |= {"file": path.name, "weights": files.sha256(path)}
-    return wrapping.build(
-        nnx_adapter.tapped_call(structure, type(module)),
-        params,
-        name=name,
-        input_spec=(source.input if source and source.input else row.input),
-        default_layer=row.default_layer,
-        cam_layer=row.cam_layer,
-        class_names=row.class_names,
-        label_set=label_set,
-        class_to_output=outputs,
-        trained=trained,
-        provenance=provenance,
-    )
 
 
 def _sidecar(path: Path) -> np.ndarray | None:

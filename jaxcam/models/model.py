@@ -49,7 +49,8 @@ class Model:
       cam_layer: The map that global average pooling reads; `cam` taps it.
       class_names: Names of the outputs, if known.
       label_set: Which classes the outputs stand for: "imagenet", "cifar10", "shapes".
-      class_to_output: Output of each class of the label set, where they differ.
+      class_to_output: Output of each class of the label set, where they differ; -1 for
+        a class without one.
       trained: False for random parameters.
       provenance: Where the parameters come from; part of every manifest.
     """

@@ -1,0 +1,83 @@
+"""The README's examples, run as they stand."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+from PIL import Image
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+class Gate(nnx.Module):
+    """A layer that no library has."""
+
+    def __init__(self, channels, *, rngs):
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.conv = nnx.Conv(channels, channels, (3, 3), rngs=rngs)
+
+    def __call__(self, x):
+        return self.conv(x) * jax.nn.sigmoid(self.scale[...] * x)
+
+
+class Net(nnx.Module):
+    def __init__(self, rngs):
+        self.stem = nnx.Conv(3, 4, (16, 16), strides=16, rngs=rngs)
+        self.layer4 = Gate(4, rngs=rngs)
+        self.head = nnx.Linear(4, 5, rngs=rngs)
+
+    def __call__(self, x):
+        return self.head(jnp.mean(self.layer4(self.stem(x)), (1, 2)))
+
+
+class LinenGate(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        scale = self.param("scale", linen.initializers.ones, x.shape[-1:])
+        return linen.Conv(x.shape[-1], (3, 3))(x) * jax.nn.sigmoid(scale * x)
+
+
+class LinenNet(linen.Module):
+    @linen.compact
+    def __call__(self, x, train: bool = True):
+        x = LinenGate(name="layer4")(linen.Conv(4, (16, 16), 16)(x))
+        x = linen.Dropout(0.5, deterministic=not train)(x)
+        return linen.Dense(5)(jnp.mean(x, (1, 2)))
+
+
+@pytest.mark.slow
+def test_your_own_model_in_a_few_lines(tmp_path, monkeypatch, capsys):
+    chapter = README.read_text(encoding="utf-8").split("## Your own model")[1]
+    code = re.search(r"```python\n(.*?)```", chapter, re.DOTALL)[1]
+    wraps = [line for line in code.splitlines() if "models.wrap" in line]
+    assert len(wraps) == 2
+    assert code.count("\n") < 20
+
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (tmp_path / "my_images" / kind).mkdir(parents=True)
+    mask = np.zeros((224, 224), np.uint8)
+    mask[50:150, 60:190] = 255
+    for name in ("a", "b"):
+        image = rng.integers(0, 255, (224, 224, 3)).astype(np.uint8)
+        Image.fromarray(image).save(tmp_path / "my_images" / "images" / f"{name}.png")
+        Image.fromarray(mask).save(tmp_path / "my_images" / "masks" / f"{name}.png")
+    module = LinenNet()
+    given = {
+        "my_nnx_model": Net(nnx.Rngs(0)),
+        "my_linen_module": module,
+        "variables": module.init(jax.random.key(0), jnp.zeros((1, 224, 224, 3)), False),
+        "images": rng.random((2, 224, 224, 3), np.float32),
+        "mask": mask > 0,
+    }
+    exec(compile(code, "README.md", "exec"), given)  # The README's own code.
+    assert given["maps"].shape == (2, 224, 224)
+    assert 0 <= float(given["score"]) <= 1
+    assert "layer4" in given["linen_model"].layers
+    assert "grad_cam" in capsys.readouterr().out
+    assert (tmp_path / "runs" / "mine" / "manifest.json").is_file()
