@@ -189,7 +189,7 @@ NETWORKS = {
     "vit_b_16": tv("encoder.layers.encoder_layer_11.ln_1"),
     "deit_small_patch16_224": lambda name: from_timm(name, "blocks.11.norm1"),
     "deit_base_patch16_224": lambda name: from_timm(name, "blocks.11.norm1"),
-    "darknet_tiny": lambda name: own(TinyDarknet(), "features.-1", (0,), (1,)),
+    "darknet_tiny": lambda name: own(TinyDarknet(), "features.17", (0,), (1,)),
 }
 
 
