@@ -80,4 +80,6 @@ SUMMING = ("resnet", "xception", "convnext", "vit", "deit")
 
 def gain_of(name):
     """1 where long rows of shortcuts add up; else 2, which a rectifier halves."""
+    if name == "mobilenet_v3_large":
+        return 1.5  # At 2 its rounding errors grow to half of what is allowed.
     return 1.0 if name.startswith(SUMMING) else 2.0
