@@ -173,6 +173,32 @@ def metrics_table() -> str:
     return catalogue.markdown(("metric", "ms a map", "peer, ms", "ratio"), rows)
 
 
+ZOO_WAYS = ("as is", "folded", "grouped")
+
+
+def zoo_tables(report: dict) -> str:
+    """Milliseconds an image of every network, and of a first convolution's ways."""
+    parts = [f"Of {report['device']}, batch {report['results'][0]['case']['batch']}."]
+    stems = [r for r in report["results"] if "first convolution" in r["case"]]
+    ways = tuple(stems[0]["ms"])
+    rows = [
+        (r["case"]["first convolution"], *(f"{r['ms'][way]:.2f}" for way in ways))
+        for r in stems
+    ]
+    parts.append(catalogue.markdown(("first convolution", *ways), rows))
+    rows = [
+        (
+            r["case"]["network"],
+            str(r["case"]["side"]),
+            *(f"{r['ms'][w]:.1f}" if w in r["ms"] else "" for w in ZOO_WAYS),
+        )
+        for r in report["results"]
+        if "network" in r["case"]
+    ]
+    parts.append(catalogue.markdown(("network", "side", *ZOO_WAYS), rows))
+    return "\n\n".join(parts)
+
+
 def main() -> None:
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
@@ -188,6 +214,11 @@ def main() -> None:
         costs = ROOT / "benchmarks" / "README.md"
         text = replaced(costs.read_text(encoding="utf-8"), "metrics", metrics_table())
         costs.write_text(text, encoding="utf-8")
+    for path in sorted(RESULTS.glob("*/zoo.json"))[:1]:
+        notes = ROOT / "benchmarks" / "README.md"
+        tables = zoo_tables(json.loads(path.read_text(encoding="utf-8")))
+        said = replaced(notes.read_text(encoding="utf-8"), "zoo", tables)
+        notes.write_text(said, encoding="utf-8")
     full = ROOT / "jaxcam" / "methods" / "README.md"
     full.write_text(METHODS_HEAD + definitions.methods_markdown(), encoding="utf-8")
     full = ROOT / "jaxcam" / "metrics" / "README.md"

@@ -266,6 +266,7 @@ class _Run:
             geometry=self.settings.geometry,
             border=self.settings.border,
             crop_fraction=self.model.input.crop_fraction,
+            interpolation=self.model.input.interpolation,
             start=start,
             stop=stop,
         )

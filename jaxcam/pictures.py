@@ -282,8 +282,9 @@ class _Work:
             except records.BadRecord as error:
                 yield Outcome(name, problem=f"{file}: {error}")
                 continue
-            frame = geometry.frame(image.shape[:2], self.model.input.size, "squash")
-            pixels[i] = geometry.resize_image(image, frame)
+            spec = self.model.input
+            frame = geometry.frame(image.shape[:2], spec.size, "squash")
+            pixels[i] = geometry.resize_image(image, frame, spec.interpolation)
             shown[i] = plot.shrunk(image)
         found = self._explanations(pixels, first) if shown else {}
         for i, image in shown.items():

@@ -55,3 +55,16 @@ def test_pixels_ranked_and_suites(name):
     ratios = [line["ratio"] for line in made["results"] if "ratio" in line]
     assert len(ratios) > 2
     assert min(ratios) > 0
+
+
+@pytest.mark.slow
+def test_zoo():
+    """Folding replaces every normalisation, and the logits stay: its gate holds."""
+    before = os.sched_getaffinity(0)
+    try:
+        bench = importlib.import_module("benchmarks.bench_zoo")
+        made = bench.main(tiny=True)
+    finally:
+        os.sched_setaffinity(0, before)
+    assert made["results"][-1]["replaced"] == {"folded": 4, "grouped": 0}
+    assert all(min(result["ms"].values()) > 0 for result in made["results"])

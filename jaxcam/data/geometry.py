@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 Geometry = Literal["squash", "crop", "original"]
+Interpolation = Literal["bilinear", "bicubic"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,11 +55,13 @@ def frame(
     return Frame((y0, x0, y0 + rows, x0 + columns), size)
 
 
-def resize_image(image: np.ndarray, frame: Frame) -> np.ndarray:
-    """uint8[h, w, 3] on the frame's grid: bilinear, antialiased where it shrinks."""
+def resize_image(
+    image: np.ndarray, frame: Frame, interpolation: Interpolation = "bilinear"
+) -> np.ndarray:
+    """uint8[h, w, 3] on the frame's grid, antialiased where it shrinks."""
     y0, x0, y1, x1 = frame.window
     resized = Image.fromarray(image).resize(
-        frame.size[::-1], Image.Resampling.BILINEAR, box=(x0, y0, x1, y1)
+        frame.size[::-1], Image.Resampling[interpolation.upper()], box=(x0, y0, x1, y1)
     )
     return np.asarray(resized)
 

@@ -28,6 +28,7 @@ def batches(
     geometry: geometry_module.Geometry = "squash",
     border: Border = "ignore",
     crop_fraction: float = 1.0,
+    interpolation: geometry_module.Interpolation = "bilinear",
     canvas: tuple[int, int] | None = None,
     start: int = 0,
     stop: int | None = None,
@@ -45,6 +46,7 @@ def batches(
       border: What a trimap's border counts as in masks: nothing, object or background.
         The truth box is that of object and border in every case.
       crop_fraction: Crop size over resized size, under "crop".
+      interpolation: How images are resized, "bilinear" or "bicubic".
       canvas: Rows and columns of the truth's canvas, under "original"; by default the
         largest of the data set, whatever part of it is read. An image that does not
         fit is not valid.
@@ -64,13 +66,15 @@ def batches(
     Raises:
       ValueError: An option is not known, or a number is out of range.
     """
-    _check(size, batch_size, geometry, border, crop_fraction, start)
+    _check(size, batch_size, geometry, border, crop_fraction, interpolation, start)
     stop = len(dataset) if stop is None else min(stop, len(dataset))
     if geometry != "original":
         canvas = size
     elif canvas is None:
         canvas = largest_shape(dataset)
-    options = _Options(size, canvas, geometry, border, crop_fraction, images)
+    options = _Options(
+        size, canvas, geometry, border, crop_fraction, interpolation, images
+    )
     return _stream(_Reader(dataset, options, stop), start, batch_size, threads)
 
 
@@ -93,13 +97,21 @@ class _Options:
     geometry: geometry_module.Geometry
     border: Border
     crop_fraction: float
+    interpolation: geometry_module.Interpolation
     images: bool
 
 
-def _check(size, batch_size, geometry, border, crop_fraction, start) -> None:
+def _check(
+    size, batch_size, geometry, border, crop_fraction, interpolation, start
+) -> None:
     for name, value, kinds in (
         ("geometry", geometry, typing.get_args(geometry_module.Geometry)),
         ("border", border, typing.get_args(Border)),
+        (
+            "interpolation",
+            interpolation,
+            typing.get_args(geometry_module.Interpolation),
+        ),
     ):
         if value not in kinds:
             known = ", ".join(map(repr, kinds))
@@ -163,7 +175,9 @@ class _Reader:
                 )
         row = self.empty(index, record, "")
         if image is not None:
-            row["image"] = geometry_module.resize_image(image, shown)
+            row["image"] = geometry_module.resize_image(
+                image, shown, options.interpolation
+            )
         row["size"] = np.array(original, np.int32)
         self.add_truth(row, truth, frame)
         return row

@@ -24,6 +24,7 @@ _AXES = {
     "OHWI": (1, 2, 3, 0),
     "1HWC": (1, 2, 0, 3),
     "OI": (1, 0),
+    "C11": None,
 }
 
 _TORCH_NORM = {"weight": "scale", "running_mean": "mean", "running_var": "var"}
@@ -88,6 +89,8 @@ def _no_place(key: str, network: str) -> str:
 
 
 def _in_layout(array: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:
+    if layout == "C11" and array.shape[1:] == (1, 1):
+        return array[:, 0, 0]
     axes = _AXES[layout]
     if axes is None or array.ndim != len(axes):
         return array
@@ -97,16 +100,37 @@ def _in_layout(array: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.nda
     return array
 
 
+_PACKED = {"in_proj_weight": "kernel", "in_proj_bias": "bias"}
+_AUXILIARY = "AuxLogits."
+
+
+def _rewritten(module: str) -> str:
+    """A module's name today, of one in an old file of torchvision's."""
+    module = re.sub(r"(\.denselayer\d+\.(?:norm|conv))\.([12])$", r"\1\2", module)
+    module = re.sub(r"(\.encoder_layer_\d+\.mlp)\.linear_1$", r"\1.0", module)
+    return re.sub(r"(\.encoder_layer_\d+\.mlp)\.linear_2$", r"\1.3", module)
+
+
 def torch_names(wanted: Mapping[str, Any]) -> Rename:
-    """Names of a torch state dict, or the network's own, as jaxcam saves them."""
+    """Names of a torch state dict, or the network's own, as jaxcam saves them.
+
+    Also the names that published files of DenseNets and vision transformers still have,
+    though torchvision itself has other ones since. Auxiliary classifiers, which only
+    training reads, are left out.
+    """
 
     def rename(key: str, array: np.ndarray) -> Place:
         if key in wanted:
             return key, "as is"
         key = key.removeprefix("module.")
         module, _, leaf = key.rpartition(".")
-        if leaf == "num_batches_tracked":
+        if leaf == "num_batches_tracked" or key.startswith(_AUXILIARY):
             return None
+        if leaf == "layer_scale":
+            return f"{key}.scale", "C11"
+        if leaf in _PACKED:
+            return f"{module}.in_proj.{_PACKED[leaf]}", "OI"
+        module = _rewritten(module)
         if leaf == "weight" and array.ndim == 4:
             return f"{module}.kernel", "OIHW"
         if leaf == "weight" and array.ndim == 2:

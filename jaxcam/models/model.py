@@ -12,6 +12,8 @@ import numpy as np
 
 from jaxcam._types import Array, Edit, Network, PyTree
 
+_RESIZING = {"bilinear": "bilinear", "bicubic": "cubic"}
+
 
 @dataclasses.dataclass(frozen=True)
 class InputSpec:
@@ -25,6 +27,7 @@ class InputSpec:
       resize: How images of another shape are brought to `size`: the whole image
         squashed, or its centre cropped.
       crop_fraction: Crop size over resized size, under "crop".
+      interpolation: How images are resized, antialiased where they shrink.
     """
 
     size: tuple[int, int]
@@ -33,6 +36,7 @@ class InputSpec:
     std: tuple[float, ...] = (1.0,)
     resize: Literal["squash", "crop"] = "squash"
     crop_fraction: float = 1.0
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,7 +98,7 @@ class Model:
 
         Args:
           images: uint8[B, H, W, C], or floating point in [0, 1]. Images of another size
-            are squashed to the network's, bilinear and antialiased.
+            are squashed to the network's, antialiased, by its interpolation.
 
         Returns:
           float32[B, *size, C].
@@ -119,7 +123,10 @@ class Model:
             )
         if images.shape[1:3] != self.input.size:
             shape = (len(images), *self.input.size, self.input.channels)
-            x = jax.image.resize(x, shape, "bilinear", antialias=True)
+            method = _RESIZING[self.input.interpolation]
+            x = jax.image.resize(x, shape, method, antialias=True)
+            if method == "cubic":
+                x = jnp.clip(x, 0.0, 1.0)  # It overshoots; no image does.
         mean = jnp.asarray(self.input.mean, jnp.float32)
         std = jnp.asarray(self.input.std, jnp.float32)
         return (x - mean) / std

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from jaxcam._types import Array
@@ -14,7 +15,7 @@ from jaxcam._types import Array
 def conv(
     inputs: int,
     outputs: int,
-    kernel: int,
+    kernel: int | tuple[int, int],
     *,
     stride: int = 1,
     padding: int | str | None = None,
@@ -22,19 +23,21 @@ def conv(
     groups: int = 1,
     rngs: nnx.Rngs,
 ) -> nnx.Conv:
-    """A square convolution; padded by half its kernel on both sides, as torch does.
+    """A convolution; padded by half its kernel on both sides, as torch does.
 
-    `padding` is a number of pixels, or "SAME" as TensorFlow has it.
+    `kernel` is its side, or rows and columns; `padding` is a number of pixels, or
+    "SAME" as TensorFlow has it.
     """
+    kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
     if padding is None:
-        padding = kernel // 2
-    if not isinstance(padding, str):
+        padding = [(side // 2, side // 2) for side in kernel]
+    elif not isinstance(padding, str):
         padding = [(padding, padding)] * 2
     kind = DepthwiseConv if groups == inputs == outputs and groups > 1 else nnx.Conv
     return kind(
         inputs,
         outputs,
-        (kernel, kernel),
+        kernel,
         strides=stride,
         padding=padding,
         use_bias=bias,
@@ -114,18 +117,30 @@ class MaxPool(nnx.Module):
         return -(length - self.kernel) % self.stride
 
 
-class Sequential(nnx.Module):
-    """Modules one after another, named by their positions as in torch."""
+class AveragePool(nnx.Module):
+    """Means of square windows; zeros of the padding count, as torch has it."""
 
-    def __init__(self, modules: dict[int, nnx.Module]) -> None:
-        self.order = tuple(modules)
-        for position, module in modules.items():
-            setattr(self, str(position), module)
+    def __init__(self, kernel: int, stride: int, padding: int = 0) -> None:
+        self.kernel, self.stride, self.padding = kernel, stride, padding
 
     def __call__(self, x: Array) -> Array:
         """float[B, h, w, C]."""
-        for position in self.order:
-            x = getattr(self, str(position))(x)
+        window, stride = (self.kernel, self.kernel), (self.stride, self.stride)
+        return nnx.avg_pool(x, window, stride, [(self.padding, self.padding)] * 2)
+
+
+class Sequential(nnx.Module):
+    """Modules one after another, named as in torch: by positions, or by words."""
+
+    def __init__(self, modules: Mapping[int | str, nnx.Module]) -> None:
+        self.order = tuple(map(str, modules))
+        for name, module in modules.items():
+            setattr(self, str(name), module)
+
+    def __call__(self, x: Array) -> Array:
+        """float[B, h, w, C]."""
+        for name in self.order:
+            x = getattr(self, name)(x)
         return x
 
 
@@ -149,6 +164,47 @@ def batch_norm(
 ) -> nnx.BatchNorm:
     """Batch normalisation with torch's constants."""
     return nnx.BatchNorm(channels, epsilon=epsilon, momentum=0.9, rngs=rngs)
+
+
+def layer_norm(
+    channels: int, *, epsilon: float = 1e-6, rngs: nnx.Rngs
+) -> nnx.LayerNorm:
+    """Normalisation of the channels of each place, in two passes as torch has it."""
+    return nnx.LayerNorm(channels, epsilon=epsilon, use_fast_variance=False, rngs=rngs)
+
+
+def linear(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
+    """A linear map of the channels, with a bias."""
+    return nnx.Linear(inputs, outputs, rngs=rngs)
+
+
+def gelu() -> Activation:
+    """A tappable Gaussian error linear unit, by the error function itself."""
+    return Activation(_gelu)
+
+
+def _gelu(x: Array) -> Array:
+    return jax.nn.gelu(x, approximate=False)
+
+
+def adaptive_mean(x: Array, side: int) -> Array:
+    """float[B, side, side, C]: means of windows that cover the map, as torch has it.
+
+    Window `i` of `n` over a length `L` runs from `floor(i L / n)` to
+    `ceil((i + 1) L / n)`.
+    """
+
+    def windows(length: int) -> Array:
+        at = np.arange(length)
+        starts = np.arange(side)[:, None] * length // side
+        stops = -(-(np.arange(side)[:, None] + 1) * length // side)
+        inside = (at >= starts) & (at < stops)
+        return jnp.asarray(inside / inside.sum(1, keepdims=True), x.dtype)
+
+    if x.shape[1:3] == (side, side):
+        return x
+    rows, columns = windows(x.shape[1]), windows(x.shape[2])
+    return jnp.einsum("ih,bhwc,jw->bijc", rows, x, columns, precision="highest")
 
 
 def spatial_mean(x: Array) -> Array:

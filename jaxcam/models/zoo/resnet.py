@@ -108,6 +108,7 @@ class ResNet(nnx.Module):
     ) -> None:
         self.conv1 = layers.conv(3, 64, 7, stride=2, rngs=rngs)
         self.bn1 = layers.batch_norm(64, rngs=rngs)
+        self.relu = layers.relu()
         self.maxpool = layers.MaxPool(3, 2, 1)
         inputs = 64
         for number, depth in enumerate(depths):
@@ -119,7 +120,7 @@ class ResNet(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """float[B, K]."""
-        x = self.maxpool(jax.nn.relu(self.bn1(self.conv1(x))))
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(layers.spatial_mean(x))
 
@@ -130,6 +131,7 @@ class CifarResNet(nnx.Module):
     def __init__(self, depth: int, outputs: int = 10, *, rngs: nnx.Rngs) -> None:
         self.conv1 = layers.conv(3, 16, 3, rngs=rngs)
         self.bn1 = layers.batch_norm(16, rngs=rngs)
+        self.relu = layers.relu()
         self.layer1 = _stage(BasicBlock, 16, 16, depth, 1, "padded", rngs)
         self.layer2 = _stage(BasicBlock, 16, 32, depth, 2, "padded", rngs)
         self.layer3 = _stage(BasicBlock, 32, 64, depth, 2, "padded", rngs)
@@ -137,6 +139,6 @@ class CifarResNet(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """float[B, K]."""
-        x = jax.nn.relu(self.bn1(self.conv1(x)))
+        x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.linear(layers.spatial_mean(x))

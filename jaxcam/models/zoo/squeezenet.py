@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 (Iandola et al. 2016, arXiv:1602.07360), as torchvision names it."""
+"""SqueezeNets (Iandola et al. 2016, arXiv:1602.07360), as torchvision names them."""
 
 from __future__ import annotations
 
@@ -27,31 +27,60 @@ class Fire(nnx.Module):
         return jax.nn.relu(jnp.concatenate(parts, axis=-1))
 
 
+# Squeezed and expanded channels of each fire module; `None` is a max pooling.
+_FIRES = {
+    "1_0": (
+        (16, 64),
+        (16, 64),
+        (32, 128),
+        None,
+        (32, 128),
+        (48, 192),
+        (48, 192),
+        (64, 256),
+        None,
+        (64, 256),
+    ),
+    "1_1": (
+        (16, 64),
+        (16, 64),
+        None,
+        (32, 128),
+        (32, 128),
+        None,
+        (48, 192),
+        (48, 192),
+        (64, 256),
+        (64, 256),
+    ),
+}
+_STEM = {"1_0": (96, 7), "1_1": (64, 3)}
+
+
 class SqueezeNet(nnx.Module):
-    """Logits are the mean of a rectified class map, so they are never negative."""
+    """Logits are the mean of a rectified class map, so they are never negative.
 
-    def __init__(self, outputs: int = 1000, *, rngs: nnx.Rngs) -> None:
-        def pool() -> layers.MaxPool:
-            return layers.MaxPool(3, 2, ceil=True)
+    Args:
+      version: "1_0" or "1_1", which pools earlier and is cheaper.
+      outputs: Number of classes.
+      rngs: For random parameters.
+    """
 
-        def fire(inputs: int, squeezed: int, expanded: int) -> Fire:
-            return Fire(inputs, squeezed, expanded, rngs=rngs)
-
-        self.features = layers.sequential(
-            layers.conv(3, 64, 3, stride=2, padding=0, bias=True, rngs=rngs),
-            layers.relu(),
-            pool(),
-            fire(64, 16, 64),
-            fire(128, 16, 64),
-            pool(),
-            fire(128, 32, 128),
-            fire(256, 32, 128),
-            pool(),
-            fire(256, 48, 192),
-            fire(384, 48, 192),
-            fire(384, 64, 256),
-            fire(512, 64, 256),
+    def __init__(
+        self, version: str = "1_1", outputs: int = 1000, *, rngs: nnx.Rngs
+    ) -> None:
+        channels, kernel = _STEM[version]
+        stem = layers.conv(
+            3, channels, kernel, stride=2, padding=0, bias=True, rngs=rngs
         )
+        parts = [stem, layers.relu(), layers.MaxPool(3, 2, ceil=True)]
+        for step in _FIRES[version]:
+            if step is None:
+                parts.append(layers.MaxPool(3, 2, ceil=True))
+                continue
+            parts.append(Fire(channels, *step, rngs=rngs))
+            channels = 2 * step[1]
+        self.features = layers.sequential(*parts)
         self.classifier = layers.Sequential(
             {1: layers.conv(512, outputs, 1, bias=True, rngs=rngs), 2: layers.relu()}
         )
