@@ -123,11 +123,11 @@ def _grid(records: Records) -> _Grid:
         methods={r["method"]: r["is_floor"] for r in records},
         metrics=metrics,
         cells=cells,
-        best=frozenset(pair for metric in metrics for pair in _best(records, metric)),
+        best=frozenset(pair for metric in metrics for pair in best(records, metric)),
     )
 
 
-def _best(records: Records, metric: str) -> Iterator[tuple[str, str]]:
+def best(records: Records, metric: str) -> Iterator[tuple[str, str]]:
     """Methods that no other beats, floors left out, if there are two to compare."""
     own = [
         r
