@@ -13,6 +13,8 @@ import numpy as np
 
 from jaxcam import comparison, correlations, statistics, summaries
 
+NAMES = {"spearman": "Spearman's rho.", "kendall": "Kendall's tau-b."}
+
 CLOSE = 0.5
 """Two metrics whose whole interval lies above are said to agree."""
 
@@ -184,6 +186,42 @@ def _agreement(
 ) -> dict[str, Any]:
     ends = {"estimate": estimate, "low": low, "high": high}
     return {"a": a, "b": b, **{k: float(v) for k, v in ends.items()}, "n": n}
+
+
+def overview(
+    runs: comparison.Runs,
+    *,
+    metrics: Sequence[str] | None = None,
+    coefficients: Sequence[Literal["kendall", "spearman"]] = ("spearman",),
+    **options: Any,
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Agreement over images and over methods, wherever it can be had.
+
+    Args:
+      runs: As in `rank_agreement`.
+      metrics: As in `rank_agreement`; those of the whole data set are left out.
+      coefficients: Which. Kendall's tau over too many images is left out.
+      options: Of `rank_agreement`.
+
+    Returns:
+      Records by ("images" or "methods", coefficient); over methods from three on.
+    """
+    opened = comparison.opened(runs)
+    sides = comparison.sides(opened)
+    first = next(iter(sides.values()))
+    metrics = comparison.shared_metrics([s.result for s in sides.values()], metrics)
+    means = [m for m in metrics if summaries.reduction(first.result, m) is None]
+    found = {}
+    for over in ("images", "methods") if len(means) > 1 else ():
+        for coefficient in coefficients:
+            many = over == "images" and len(first.rows) > KENDALL_ROWS
+            few = over == "methods" and len(sides) < 3
+            if few or (many and coefficient == "kendall"):
+                continue
+            chosen = {"over": over, "coefficient": coefficient, "metrics": means}
+            records = rank_agreement(opened, **chosen, **options)
+            found[over, coefficient] = records
+    return found
 
 
 def verdict(record: Mapping[str, Any]) -> str:

@@ -155,7 +155,7 @@ def distribution(
     shown = np.concatenate([*values.values(), np.ravel(list(ends.values()))])
     shown = shown[np.isfinite(shown)]
     with style():
-        made, axes = _figure(3.5, 0.62 + 0.31 * len(drawn))
+        made, axes = _by_method(drawn, 0.31)
         low, high = _limits(shown)
         axes.set_xlim(low, high)
         for place, line in enumerate(drawn):
@@ -168,7 +168,7 @@ def distribution(
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x")
-        axes.set_title(_titled(first, metric), loc="left")
+        _headed(made, _titled(first, metric))
     return made
 
 
@@ -202,7 +202,7 @@ def curves(
     _require_curve(first, metric)
     goes = "removed" if metric.startswith("deletion") else "inserted"
     with style():
-        made, axes = _figure(4.6, 3.2)
+        made, axes = _figure(4.6, 3.2, bottom=0.5)
         for line in drawn:
             band = _band(
                 line.side,
@@ -258,7 +258,7 @@ def box_accuracy(
         sigma = float(dict(_spec.parse(metric).options).get("sigma", 0.5))
     found = functools.partial(accuracies.accuracy_curve, sigma=sigma)
     with style():
-        made, axes = _figure(4.6, 3.2)
+        made, axes = _figure(4.6, 3.2, bottom=0.5)
         for line in drawn:
             band = _band(
                 line.side, metric, found, level=level, resamples=resamples, seed=seed
@@ -303,7 +303,9 @@ def correlation(records: Sequence[Mapping[str, Any]]) -> figure.Figure:
         from matplotlib import cm, colors
 
         longest = max(map(len, names)) * 0.068
-        made, axes = _figure(0.42 * count + longest + 0.4, 0.42 * count + longest)
+        wide, tall = 0.42 * count + longest + 0.4, 0.42 * count + longest
+        around = {"left": longest + 0.1, "bottom": 0.9 * longest, "top": 0.1}
+        made, axes = _figure(wide, tall, **around)
         shades = matplotlib.colormaps[DIVERGING]
         # The upper half would only repeat the lower one.
         shown = np.ma.masked_invalid(values)[1:, :-1]
@@ -347,7 +349,7 @@ def box_against_mask(
     mask, box = pair
     found = [_intervals(drawn, metric, records) for metric in pair]
     with style():
-        made, axes = _figure(3.5, 0.62 + 0.27 * len(drawn))
+        made, axes = _by_method(drawn, 0.27)
         for place, line in enumerate(drawn):
             ends = [each[line.name] for each in found]
             middles = [end[0] for end in ends]
@@ -368,19 +370,48 @@ def box_against_mask(
         axes.grid(axis="x")
         direction = drawn[0].side.result.direction(mask)
         title = boxes_and_masks.title(mask, box)
-        axes.set_title(f"{title} {_ARROWS[direction]}", loc="left")
+        _headed(made, f"{title} {_ARROWS[direction]}")
     return made
 
 
 _ARROWS = {1: "↑", -1: "↓", 0: ""}
 
 
-def _figure(width: float, tall: float) -> tuple[figure.Figure, mpl_axes.Axes]:
+LETTER = 0.076
+"""Inches of an average letter, generously."""
+
+
+def _figure(
+    width: float,
+    tall: float,
+    *,
+    left: float = 0.6,
+    bottom: float = 0.3,
+    right: float = 0.1,
+    top: float = 0.28,
+) -> tuple[figure.Figure, mpl_axes.Axes]:
+    """A figure with one field, its margins in inches.
+
+    Margins are known beforehand: having them found would draw every figure twice.
+    """
     require()
     from matplotlib import figure
 
-    made = figure.Figure(figsize=(width, tall), layout="constrained")
-    return made, made.add_subplot()
+    made = figure.Figure(figsize=(width, tall))
+    inside = (width - left - right) / width, (tall - bottom - top) / tall
+    return made, made.add_axes((left / width, bottom / tall, *inside))
+
+
+def _by_method(drawn: Sequence[Line], each: float) -> tuple[figure.Figure, Any]:
+    """A figure with a row for each method."""
+    longest = max(len(line.name) for line in drawn)
+    left = min(LETTER * longest + 0.15, 1.9)
+    return _figure(3.5, 0.62 + each * len(drawn), left=left)
+
+
+def _headed(made: figure.Figure, title: str) -> None:
+    """A title over the whole figure, where long names have room."""
+    made.suptitle(title, x=0.01, ha="left", fontsize=9, fontweight="bold")
 
 
 def _titled(result: Any, metric: str) -> str:

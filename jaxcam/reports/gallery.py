@@ -44,7 +44,6 @@ class Card:
     """One image with everything that the report says of it."""
 
     id: str
-    number: int
     kinds: tuple[str, ...]
     target: str
     predicted: str
@@ -95,7 +94,6 @@ def cards(
         of_row = {name: found[number] for name, found in maps.items()}
         made.append(
             Card(
-                number=number,
                 kinds=choice.rows[row],
                 value=float(choice.values[row]),
                 values=tables_of[number],
@@ -286,9 +284,7 @@ def _facts(first: comparison.Side, positions: np.ndarray) -> list[dict[str, Any]
             {
                 "id": str(name),
                 "target": str(target),
-                "predicted": names.get(
-                    number, f"class {number}" if number >= 0 else ""
-                ),
+                "predicted": names.get(number, unnamed),
                 "correct": None if math.isnan(correct) else bool(correct),
                 "probability": float(probability),
             }

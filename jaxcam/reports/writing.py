@@ -627,13 +627,13 @@ def _leaders(verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
         return [f"No method stands out: all are {kept}."]
     who = _listed(leading)
     others = "; ".join(
-        f"{name} is beaten on {len(metrics)}"
+        f"{name}: on {len(metrics)}"
         for name, metrics in beaten.items()
         if name not in leading
     )
     return [
         f"{who} leads: another method is better for certain on {fewest} of "
-        f"{len(total)} metrics. {others[:1].upper()}{others[1:]}."
+        f"{len(total)} metrics ({others})."
     ]
 
 
