@@ -123,7 +123,7 @@ def _place(runs: comparison.Runs, out: str | Path | None) -> Path:
     for run in several:
         if isinstance(run, str | Path):
             return Path(run) / NAME
-    raise ValueError("Say where the report is to be written: out='report.html'.")
+    raise ValueError("Say where the report is to be written, as out='report.html'.")
 
 
 def _images(
@@ -144,7 +144,7 @@ def _images(
             )
         return dataset, ""
     how = "run jaxcam report with --data and what the run was evaluated on"
-    if name is None:
+    if name is None or name == "arrays":
         return None, f"The run does not say which images it is about; {how}."
     try:
         dataset = data.open_dataset(name)
@@ -569,6 +569,8 @@ def _in_short(
     """The findings as sentences, each with how sure it is."""
     verdicts = _verdicts(compared)
     lines = _leaders(verdicts)
+    if not verdicts:
+        lines.append("There is one method and no floor: nothing to compare with.")
     for v in [v for v in verdicts if not v["against_floor"]][:6]:
         total = len(v["better"]) + len(v["worse"]) + len(v["unclear"])
         parts = []
