@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -377,6 +378,34 @@ def box_against_mask(
 _ARROWS = {1: "↑", -1: "↓", 0: ""}
 
 
+@functools.cache
+def _figure_type() -> type:
+    from matplotlib import figure
+
+    class Figure(figure.Figure):
+        """Shows itself below a notebook's cell, whether pyplot is loaded or not."""
+
+        def _repr_png_(self) -> bytes:
+            stream = io.BytesIO()
+            self.savefig(stream, dpi=90, facecolor="white", bbox_inches="tight")
+            return stream.getvalue()
+
+    return Figure
+
+
+def new_figure(**options: Any) -> figure.Figure:
+    """An empty figure that shows itself in notebooks and belongs to no window.
+
+    Args:
+      options: Of `matplotlib.figure.Figure`.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+    """
+    require()
+    return _figure_type()(**options)
+
+
 LETTER = 0.076
 """Inches of an average letter, generously."""
 
@@ -394,10 +423,7 @@ def _figure(
 
     Margins are known beforehand: having them found would draw every figure twice.
     """
-    require()
-    from matplotlib import figure
-
-    made = figure.Figure(figsize=(width, tall))
+    made = new_figure(figsize=(width, tall))
     inside = (width - left - right) / width, (tall - bottom - top) / tall
     return made, made.add_axes((left / width, bottom / tall, *inside))
 

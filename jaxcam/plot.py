@@ -20,6 +20,7 @@ from jaxcam.charts import box_against_mask as box_against_mask
 from jaxcam.charts import correlation as correlation
 from jaxcam.charts import curves as curves
 from jaxcam.charts import distribution as distribution
+from jaxcam.charts import new_figure
 from jaxcam.charts import require as require
 
 if TYPE_CHECKING:
@@ -115,16 +116,13 @@ def overlay(
     >>> len(made.axes)
     2
     """
-    require()
-    from matplotlib import figure
-
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[-1] != 3:
         raise ValueError(f"image must have shape (H, W, 3) but has {image.shape}.")
     sheet = _Sheet(
         PANEL, PANEL * image.shape[0] / image.shape[1], [_lines(title)], 1, 0
     )
-    made = figure.Figure(figsize=sheet.size, facecolor="white")
+    made = new_figure(figsize=sheet.size, facecolor="white")
     shown = blended(image, np.asarray(saliency))
     axes = _panel(made, sheet.panel(0, 0), shown, title, size=9)
     for name, mask, colour, dash in (
@@ -169,9 +167,6 @@ def explanations(
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
     """
-    require()
-    from matplotlib import figure
-
     image = shrunk(image)
     ratio = image.shape[1] / image.shape[0]
     width = PANEL * min(max(ratio, 0.75), 1.8)
@@ -183,7 +178,7 @@ def explanations(
         *map(_lines, rows[1:])
     ]
     sheet = _Sheet(width, height, above, 1 + len(maps), _lines(title) if title else 0)
-    made = figure.Figure(figsize=sheet.size, facecolor="white")
+    made = new_figure(figsize=sheet.size, facecolor="white")
     if title:
         made.text(0.5, 1 - GAP / sheet.size[1], title, ha="center", va="top", size=10)
     for row, name in enumerate(rows):

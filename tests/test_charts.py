@@ -123,6 +123,14 @@ def test_colours_are_told_apart_and_even_in_lightness():
     assert len(set(charts.COLOURS)) == len(charts.COLOURS)
 
 
+def test_figures_show_themselves_in_notebooks(result):
+    for made in (
+        plot.distribution(result, "dice"),
+        plot.overlay(np.zeros((8, 8, 3), np.uint8), np.eye(4)),
+    ):
+        assert made._repr_png_().startswith(b"\x89PNG")
+
+
 def test_matplotlib_keeps_its_settings(result):
     before = dict(rcParams)
     plot.distribution(result, "dice")
