@@ -233,7 +233,7 @@ def outline(mask: np.ndarray) -> str:
     """The outline of a mask as an SVG path, in pixels from the top left corner.
 
     >>> outline(np.array([[False, False], [False, True]]))
-    'M1.5 1 1 1.5 1.5 2 2 1.5 1.5 1Z'
+    'M1 1.5 1.5 1 2 1.5 1.5 2 1 1.5Z'
     """
     import contourpy
 
