@@ -55,9 +55,8 @@ _STYLE = {
     "xtick.major.size": 3,
     "ytick.major.size": 3,
     "legend.frameon": False,
-    "figure.facecolor": "none",
+    "figure.facecolor": "white",
     "axes.facecolor": "none",
-    "savefig.facecolor": "none",
     "svg.fonttype": "none",
     "svg.hashsalt": "jaxcam",
 }

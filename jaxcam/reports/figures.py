@@ -34,7 +34,8 @@ class Drawer:
         self.count += 1
         stream = io.StringIO()
         with charts.style():
-            made.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
+            nothing = {"Date": None, "Creator": None}
+            made.savefig(stream, format="svg", metadata=nothing, facecolor="none")
         text = stream.getvalue()
         text = text[text.index("<svg") :]
         text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
