@@ -281,4 +281,5 @@ def in_words(records: Sequence[Mapping[str, Any]], *, most: int = 5) -> list[str
         )
         if kind in found
     ]
-    return lines + ([f"Besides, {', '.join(counted)}."] if counted else [])
+    rest = [f"{'Besides, ' if lines else ''}{', '.join(counted)}."] if counted else []
+    return lines + rest

@@ -303,8 +303,11 @@ def correlation(records: Sequence[Mapping[str, Any]]) -> figure.Figure:
         from matplotlib import cm, colors
 
         longest = max(map(len, names)) * 0.068
+        beside = count < 10  # Too few cells to leave room for the scale among them.
         wide, tall = 0.42 * count + longest + 0.4, 0.42 * count + longest
+        wide += 1.2 * beside
         around = {"left": longest + 0.1, "bottom": 0.9 * longest, "top": 0.1}
+        around["right"] = 1.4 if beside else 0.1
         made, axes = _figure(wide, tall, **around)
         shades = matplotlib.colormaps[DIVERGING]
         # The upper half would only repeat the lower one.
@@ -321,7 +324,8 @@ def correlation(records: Sequence[Mapping[str, Any]]) -> figure.Figure:
         for spine in axes.spines.values():
             spine.set_visible(False)
         scale = cm.ScalarMappable(colors.Normalize(-1, 1), shades)
-        inside = axes.inset_axes((0.72, 0.62, 0.03, 0.36))
+        place = (1.05, 0.1, 0.06, 0.8) if beside else (0.72, 0.62, 0.03, 0.36)
+        inside = axes.inset_axes(place)
         bar = made.colorbar(scale, cax=inside)
         bar.set_ticks([-1, 0, 1], labels=["-1 contradict", "0", "1 agree"])
         bar.ax.tick_params(labelsize=8, length=2)

@@ -90,14 +90,15 @@ def choose(
 
     found: dict[int, list[str]] = {}
 
-    def add(kind: str, rows: Sequence[int]) -> None:
-        for row in rows[:count]:
+    def add(kind: str, rows: Sequence[int], most: int = count) -> None:
+        for row in rows[:most]:
             found.setdefault(int(row), []).append(kind)
 
     middle = np.argsort(np.abs(values[order] - np.median(values[order])), kind="stable")
-    add("best", order)
-    add("median", order[middle])
-    add("worst", order[::-1])
+    third = max(1, min(count, len(order) // 3))  # Of few images none is best and worst.
+    add("best", order, third)
+    add("median", order[middle], third)
+    add("worst", order[::-1], third)
     spread = _spread(table, held, first, next(iter(sides.values())), known)
     add("contested", [r for r in np.argsort(-spread, kind="stable") if spread[r] > 0])
     correct, probability = _decisions(next(iter(sides.values())))

@@ -50,7 +50,7 @@ class Drawer:
         width = made.get_size_inches()[0] * 96
         opening = (
             f'<svg class="figure" role="img" aria-label="{escape(label)}" '
-            f'style="max-width:{width:.0f}px" '
+            f'style="--width:{width:.0f}px" '
         )
         text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
         text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)

@@ -584,6 +584,10 @@ def _in_short(
         lines.append(f"{v['a']} against {v['b']}: {'; '.join(parts)}.")
     for v in [v for v in verdicts if v["against_floor"]][:6]:
         total = len(v["better"]) + len(v["worse"]) + len(v["unclear"])
+        if not v["better"]:
+            line = f"{v['a']} beats {v['b']}, a map that says nothing, on none of "
+            lines.append(f"{line}{total} metrics for certain.")
+            continue
         line = f"{v['a']} beats {v['b']}, a map that says nothing, on "
         line += f"{len(v['better'])} of {total} metrics for certain"
         short = v["worse"] + v["unclear"]
@@ -625,8 +629,9 @@ def _leaders(verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
     fewest = min(map(len, beaten.values()))
     leading = [name for name, metrics in beaten.items() if len(metrics) == fewest]
     if len(leading) == len(methods):
-        kept = f"beaten for certain on {fewest} of {len(total)} metrics each"
-        return [f"No method stands out: all are {kept}."]
+        each = f"each is beaten for certain on {fewest} of {len(total)} metrics"
+        none = f"none is beaten for certain on any of {len(total)} metrics"
+        return [f"No method stands out: {each if fewest else none}."]
     who = _listed(leading)
     others = "; ".join(
         f"{name}: on {len(metrics)}"

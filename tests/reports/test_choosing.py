@@ -50,6 +50,13 @@ def test_best_median_and_worst():
     assert choice.wrong is None
 
 
+def test_of_few_images_none_is_best_and_worst():
+    sides, floor = some([[0.1, 0.9, 0.5, 0.3]])
+    choice = choosing.choose(sides, floor, count=4)
+    assert of_kind(choice, "best") == {1}
+    assert of_kind(choice, "worst") == {0}
+
+
 def test_lower_can_be_better():
     values = [[0.1, 0.9, 0.5]]
     sides, floor = some([[0.5, 0.5, 0.5]], localization_error=values)

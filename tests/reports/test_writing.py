@@ -121,6 +121,7 @@ def test_several_runs_share_a_report(make, tmp_path):
         assert name in words
     assert "shapes_net, other on shapes" in words
     assert "cam @ one against cam @ two" in words
+    assert "beats uniform @ one, a map that says nothing, on" in words
 
 
 def test_without_images_it_says_how_to_get_them(make, tmp_path):
