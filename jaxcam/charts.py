@@ -337,6 +337,7 @@ def box_against_mask(
     runs: comparison.Runs,
     pair: tuple[str, str],
     *,
+    floors: Sequence[str] | None = None,
     records: Sequence[Mapping[str, Any]] | None = None,
 ) -> figure.Figure:
     """One metric on masks and on boxes, method by method, with 95 % intervals.
@@ -344,12 +345,13 @@ def box_against_mask(
     Args:
       runs: As in `jaxcam.compare`.
       pair: The metric on masks and on boxes, as `boxes_and_masks.pairs` finds them.
+      floors: Which floors are shown; all by default.
       records: As in `distribution`.
 
     Returns:
       A figure: filled squares are boxes, rings are masks.
     """
-    drawn = lines(runs)
+    drawn = lines(runs, floors=floors)
     mask, box = pair
     found = [_intervals(drawn, metric, records) for metric in pair]
     with style():

@@ -26,7 +26,7 @@ from jaxcam import (
     tables,
 )
 from jaxcam.models import catalogue
-from jaxcam.reports import choosing, figures, gallery
+from jaxcam.reports import choosing, figures, findings, gallery
 
 NAME = "report.html"
 PICTURES = 4
@@ -181,7 +181,12 @@ class _Shown:
         metrics = _shown_metrics(self.runs)
         records = self.summary(metrics)
         skills = self.summary(
-            [s for s in self.first.skills if s.removesuffix(summaries.SKILL) in metrics]
+            [
+                skill
+                for skill in self.first.skills
+                if skill.removesuffix(summaries.SKILL) in metrics
+                and all(skill in result.skills for result in self.runs.values())
+            ]
         )
         own = comparison.sides(self.runs)
         compared = self.compared(metrics)
@@ -191,11 +196,11 @@ class _Shown:
             "title": self.title(),
             "facts": self.facts(),
             "warnings": self.warnings(),
-            "short": _in_short(compared, boxed, ranked),
+            "short": findings.in_short(compared, boxed, ranked),
             "tables": self.grids(records),
             "skills": self.grids(skills, floors_left_out=(results.FLOOR,)),
             "comparison": compared,
-            "verdicts": _verdicts(compared),
+            "verdicts": findings.verdicts(compared),
             "box_table": boxed,
             "box_figures": self.box_figures(draw, boxed, records),
             "thresholds": self.threshold_figures(draw),
@@ -355,9 +360,10 @@ class _Shown:
         records: Sequence[dict[str, Any]],
     ) -> list[Any]:
         pairs = dict.fromkeys((r["metric"], r["box_metric"]) for r in boxed)
+        shown = {"records": records, "floors": self.floors_drawn()}
         return [
             draw(
-                charts.box_against_mask(self.runs, pair, records=records),
+                charts.box_against_mask(self.runs, pair, **shown),
                 f"{boxes_and_masks.title(*pair)} on masks and on boxes",
             )
             for pair in pairs
@@ -396,16 +402,20 @@ class _Shown:
             and all(metric in result.metrics for result in self.runs.values())
         ]
 
+    def floors_drawn(self) -> tuple[str, ...] | None:
+        """All floors of one run; of several only one each, or they fill the figure."""
+        return None if len(self.runs) == 1 else (results.FLOOR,)
+
     def distributions(
         self,
         draw: figures.Drawer,
         metrics: Sequence[str],
         records: Sequence[dict[str, Any]],
     ) -> list[Any]:
-        floors = None if len(self.runs) == 1 else (results.FLOOR,)
+        shown = {"records": records, "floors": self.floors_drawn()}
         return [
             draw(
-                charts.distribution(self.runs, m, floors=floors, records=records),
+                charts.distribution(self.runs, m, **shown),
                 f"{m}: values of the images, means and intervals",
             )
             for m in metrics[:MOST_FIGURES]
@@ -440,6 +450,8 @@ class _Shown:
             floors=(results.FLOOR,),
         )
         floor = next((s for s in floors.values() if s.method == results.FLOOR), None)
+        if floor is not None and len(floor.rows) != len(next(iter(own.values())).rows):
+            floor = None  # It lacks rows of the methods.
         choice = choosing.choose(own, floor, by=self.by, count=self.pictures)
         if choice is None:
             return {"cards": []}
@@ -542,112 +554,6 @@ def _counts(records: Sequence[Mapping[str, Any]]) -> str:
     if undefined == {0}:
         return text
     return f"{text} ({'-'.join(map(str, sorted({min(undefined), max(undefined)})))})"
-
-
-def _verdicts(compared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each pair of methods, on how many metrics which one is better for certain."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for record in compared:
-        if not record["direction"] or math.isnan(record["p_holm"]):
-            continue
-        key = record["a"], record["b"]
-        empty = {"a": key[0], "b": key[1], "better": [], "worse": [], "unclear": []}
-        of_pair = found.setdefault(key, empty)
-        kind = "unclear"
-        if record["sure"] and record["better"]:
-            kind = "better" if record["better"] == record["a"] else "worse"
-        of_pair[kind].append(record["metric"])
-        of_pair["against_floor"] = record["against_floor"]
-    return list(found.values())
-
-
-def _in_short(
-    compared: Sequence[Mapping[str, Any]],
-    boxed: Sequence[Mapping[str, Any]],
-    ranked: Mapping[str, Sequence[Mapping[str, Any]]],
-) -> list[str]:
-    """The findings as sentences, each with how sure it is."""
-    verdicts = _verdicts(compared)
-    lines = _leaders(verdicts)
-    if not verdicts:
-        lines.append("There is one method and no floor: nothing to compare with.")
-    for v in [v for v in verdicts if not v["against_floor"]][:6]:
-        total = len(v["better"]) + len(v["worse"]) + len(v["unclear"])
-        parts = []
-        if v["better"]:
-            parts.append(f"better on {_listed(v['better'])}")
-        if v["worse"]:
-            parts.append(f"worse on {_listed(v['worse'])}")
-        if v["unclear"]:
-            named = "all" if len(v["unclear"]) == total else str(len(v["unclear"]))
-            parts.append(f"not to be told apart on {named} of {total} metrics")
-        lines.append(f"{v['a']} against {v['b']}: {'; '.join(parts)}.")
-    for v in [v for v in verdicts if v["against_floor"]][:6]:
-        total = len(v["better"]) + len(v["worse"]) + len(v["unclear"])
-        if not v["better"]:
-            line = f"{v['a']} beats {v['b']}, a map that says nothing, on none of "
-            lines.append(f"{line}{total} metrics for certain.")
-            continue
-        line = f"{v['a']} beats {v['b']}, a map that says nothing, on "
-        line += f"{len(v['better'])} of {total} metrics for certain"
-        short = v["worse"] + v["unclear"]
-        lines.append(line + (f"; not on {_listed(short)}." if short else "."))
-    own = [r for r in boxed if not r["is_floor"] and r["direction"]]
-    if own:
-        kinder = [r for r in own if r["direction"] * r["difference"] > 0]
-        sure = [r for r in kinder if not r["low"] <= 0 <= r["high"]]
-        lines.append(
-            f"Boxes flatter: in {len(sure)} of {len(own)} cases a method's value is "
-            "better for certain on boxes than on masks."
-            if sure
-            else "Boxes and masks: no method's value is better for certain on boxes."
-        )
-    for records in ranked.values():
-        against = [r for r in records if agreement.verdict(r) == "contradict"]
-        if against:
-            worst = min(against, key=lambda r: r["estimate"])
-            lines.append(
-                f"{len(against)} pairs of metrics contradict each other, most of all "
-                f"{worst['a']} and {worst['b']} ({worst['estimate']:.2f})."
-            )
-        break
-    return lines
-
-
-def _leaders(verdicts: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Which method no other beats for certain on most metrics."""
-    pairs = [v for v in verdicts if not v["against_floor"]]
-    methods = list(dict.fromkeys(v[side] for v in pairs for side in ("a", "b")))
-    beaten: dict[str, set[str]] = {name: set() for name in methods}
-    total: set[str] = set()
-    for v in pairs:
-        beaten[v["b"]].update(v["better"])
-        beaten[v["a"]].update(v["worse"])
-        total.update(v["better"], v["worse"], v["unclear"])
-    if not methods:
-        return []
-    fewest = min(map(len, beaten.values()))
-    leading = [name for name, metrics in beaten.items() if len(metrics) == fewest]
-    if len(leading) == len(methods):
-        each = f"each is beaten for certain on {fewest} of {len(total)} metrics"
-        none = f"none is beaten for certain on any of {len(total)} metrics"
-        return [f"No method stands out: {each if fewest else none}."]
-    who = _listed(leading)
-    others = "; ".join(
-        f"{name}: on {len(metrics)}"
-        for name, metrics in beaten.items()
-        if name not in leading
-    )
-    return [
-        f"{who} leads: another method is better for certain on {fewest} of "
-        f"{len(total)} metrics ({others})."
-    ]
-
-
-def _listed(names: Sequence[str], most: int = 4) -> str:
-    if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most} more"
 
 
 def _glossary(result: results.Result, metrics: Sequence[str]) -> list[dict[str, str]]:
