@@ -111,14 +111,14 @@ def _leaders(found: Sequence[Mapping[str, Any]]) -> list[str]:
         each = f"each is beaten for certain on {fewest} of {len(total)} metrics"
         none = f"none is beaten for certain on any of {len(total)} metrics"
         return [f"No method stands out: {each if fewest else none}."]
-    who = _listed(leading)
+    who, verb = _listed(leading), "leads" if len(leading) == 1 else "lead"
     others = "; ".join(
         f"{name}: on {len(metrics)}"
         for name, metrics in beaten.items()
         if name not in leading
     )
     return [
-        f"{who} {'leads' if len(leading) == 1 else 'lead'}: another method is better for certain on {fewest} of "
+        f"{who} {verb}: another method is better for certain on {fewest} of "
         f"{len(total)} metrics ({others})."
     ]
 
