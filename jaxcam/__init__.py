@@ -27,6 +27,8 @@ _NAMES = {
     "evaluate": "jaxcam.evaluation",
     "explain": "jaxcam.explanation",
     "load_run": "jaxcam.results",
+    "rank_agreement": "jaxcam.agreement",
+    "report": "jaxcam.reports.writing",
     "score": "jaxcam.scoring",
 }
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
-from jaxcam import correlations, results, statistics, summaries
+from jaxcam import comparison, correlations, statistics, summaries
+
+NAMES = {"spearman": "Spearman's rho.", "kendall": "Kendall's tau-b."}
+
+CLOSE = 0.5
+"""Two metrics whose whole interval lies above are said to agree."""
 
 KENDALL_ROWS = 2000
 """Above so many images Kendall's tau between metrics takes too much memory."""
 
 
 def rank_agreement(
-    result: results.Result,
+    runs: comparison.Runs,
     *,
     over: Literal["methods", "images"] = "methods",
     coefficient: Literal["kendall", "spearman"] = "kendall",
@@ -33,12 +40,13 @@ def rank_agreement(
     as they are. 1 means that two metrics agree, -1 that they contradict each other.
 
     Args:
-      result: The results.
+      runs: One or several results or run directories over the same data, as in
+        `jaxcam.compare`; the methods of all of them are ranked together.
       over: "methods" compares the orders in which the metrics' means put the methods;
         "images" those in which their values put the images, method by method, and
         averages over the methods.
       coefficient: "kendall" is tau-b, "spearman" rho; ties count in both.
-      metrics: Which; by default all that are means over images.
+      metrics: Which; by default all that the runs share and that are means over images.
       floors: Whether floors and ceiling are ranked as well.
       level: Probability that the intervals are to cover.
       resamples: Of the bootstrap over images.
@@ -64,52 +72,60 @@ def rank_agreement(
             f"over={over!r}, coefficient={coefficient!r} is not known; choose methods "
             "or images, kendall or spearman."
         )
+    opened = comparison.opened(runs)
+    known = {m for r in opened.values() for m in r.methods if r.is_floor(m)}
+    sides = comparison.sides(opened, floors=sorted(known) if floors else ())
+    made = [side.result for side in sides.values()]
     if metrics is None:
-        metrics = [m for m in result.metrics if summaries.is_number(result, m)]
-        metrics = [m for m in metrics if summaries.reduction(result, m) is None]
-    whole = [m for m in metrics if summaries.reduction(result, m) is not None]
+        metrics = comparison.shared_metrics(made, None)
+        metrics = [m for m in metrics if summaries.reduction(made[0], m) is None]
+    whole = [m for m in metrics if summaries.reduction(made[0], m) is not None]
     if whole:
         raise ValueError(f"{whole[0]} is no mean over images; leave it out.")
-    ranked = [m for m in result.methods if floors or not result.is_floor(m)]
-    agree = _over_methods if over == "methods" else _over_images
+    ranked = _Ranked(sides, next(iter(sides.values())).clusters(cluster))
     options = {"resamples": resamples, "seed": seed}
-    return agree(
-        result,
-        metrics,
-        ranked,
-        coefficient,
-        result.clusters_by(cluster),
-        level,
-        options,
-    )
+    if over == "methods":
+        return _over_methods(ranked, metrics, coefficient, level, options)
+    return _over_images(ranked, metrics, coefficient, level, options)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Ranked:
+    """What is put in order: methods, on rows that are drawn by cluster."""
+
+    sides: Mapping[str, comparison.Side]
+    clusters: np.ndarray
+
+    @property
+    def count(self) -> int:
+        return int(self.clusters.max(initial=-1)) + 1
+
+    def values(self, side: comparison.Side, metric: str) -> np.ndarray:
+        """Larger is better."""
+        return side.values(metric) * (side.result.direction(metric) or 1)
 
 
 def _over_methods(
-    result: results.Result,
+    ranked: _Ranked,
     metrics: Sequence[str],
-    methods: Sequence[str],
     coefficient: str,
-    clusters: np.ndarray,
     level: float,
     options: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    if len(methods) < 3:
+    if len(ranked.sides) < 3:
         raise ValueError(
-            f"An order of {len(methods)} methods says nothing; evaluate at least three "
-            "methods, or take over='images'."
+            f"An order of {len(ranked.sides)} methods says nothing; evaluate at least "
+            "three methods, or take over='images'."
         )
     correlate = getattr(correlations, coefficient)
-    count = int(clusters.max()) + 1
     means = {}
     for metric in metrics:
-        sums, held = np.empty((2, count, len(methods)))
-        for column, method in enumerate(methods):
-            values, rows, _ = summaries.defined(result, metric, method)
+        sums, held = np.empty((2, ranked.count, len(ranked.sides)))
+        for column, side in enumerate(ranked.sides.values()):
             sums[:, column], held[:, column] = statistics.cluster_sums(
-                values, clusters[rows], count
+                ranked.values(side, metric), ranked.clusters, ranked.count
             )
-        drawn = statistics.drawn_means(sums, held, **options)
-        means[metric] = drawn * (result.direction(metric) or 1)
+        means[metric] = statistics.drawn_means(sums, held, **options)
     records = []
     for a, b in itertools.combinations(metrics, 2):
         kept = ~np.isnan(means[a][0]) & ~np.isnan(means[b][0])
@@ -122,32 +138,39 @@ def _over_methods(
 
 
 def _over_images(
-    result: results.Result,
+    ranked: _Ranked,
     metrics: Sequence[str],
-    methods: Sequence[str],
     coefficient: str,
-    clusters: np.ndarray,
     level: float,
     options: Mapping[str, int],
 ) -> list[dict[str, Any]]:
-    if coefficient == "kendall" and len(result.rows_of(methods[0])) > KENDALL_ROWS:
+    if coefficient == "kendall" and len(ranked.clusters) > KENDALL_ROWS:
         raise ValueError(
             f"Kendall's tau over more than {KENDALL_ROWS} images takes too much "
             "memory; choose coefficient='spearman'."
         )
     correlate = getattr(correlations, f"weighted_{coefficient}")
-    count = int(clusters.max()) + 1
+    read = {
+        (name, metric): ranked.values(side, metric)
+        for name, side in ranked.sides.items()
+        for metric in metrics
+    }
     records = []
     for a, b in itertools.combinations(metrics, 2):
         found, images = [], []
-        for method in methods:
-            x, y, kept = _both(result, a, b, method)
-            if len(x) < 3:
+        for name in ranked.sides:
+            x, y = read[name, a], read[name, b]
+            kept = ~np.isnan(x) & ~np.isnan(y)
+            if kept.sum() < 3:
                 continue
-            images.append(len(x))
-            correlated = functools.partial(correlate, x, y)
+            images.append(int(kept.sum()))
             found.append(
-                statistics.drawn(correlated, clusters[kept], count=count, **options)
+                statistics.drawn(
+                    functools.partial(correlate, x[kept], y[kept]),
+                    ranked.clusters[kept],
+                    count=ranked.count,
+                    **options,
+                )
             )
         if not found:
             records.append(_agreement(a, b, np.nan, np.nan, np.nan, 0))
@@ -158,21 +181,105 @@ def _over_images(
     return records
 
 
-def _both(
-    result: results.Result, a: str, b: str, method: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values of two metrics, larger is better, where both are defined; their rows."""
-    rows = result.rows_of(method)
-    x, y = (
-        result.values(m, method).astype(np.float64) * (result.direction(m) or 1)
-        for m in (a, b)
-    )
-    kept = result.valid[rows] & ~np.isnan(x) & ~np.isnan(y)
-    return x[kept], y[kept], rows[kept]
-
-
 def _agreement(
     a: str, b: str, estimate: float, low: float, high: float, n: int
 ) -> dict[str, Any]:
     ends = {"estimate": estimate, "low": low, "high": high}
     return {"a": a, "b": b, **{k: float(v) for k, v in ends.items()}, "n": n}
+
+
+def overview(
+    runs: comparison.Runs,
+    *,
+    metrics: Sequence[str] | None = None,
+    coefficients: Sequence[Literal["kendall", "spearman"]] = ("spearman",),
+    **options: Any,
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Agreement over images and over methods, wherever it can be had.
+
+    Args:
+      runs: As in `rank_agreement`.
+      metrics: As in `rank_agreement`; those of the whole data set are left out.
+      coefficients: Which. Kendall's tau over too many images is left out.
+      options: Of `rank_agreement`.
+
+    Returns:
+      Records by ("images" or "methods", coefficient); over methods from three on.
+    """
+    opened = comparison.opened(runs)
+    sides = comparison.sides(opened)
+    first = next(iter(sides.values()))
+    metrics = comparison.shared_metrics([s.result for s in sides.values()], metrics)
+    means = [m for m in metrics if summaries.reduction(first.result, m) is None]
+    found = {}
+    for over in ("images", "methods") if len(means) > 1 else ():
+        for coefficient in coefficients:
+            many = over == "images" and len(first.rows) > KENDALL_ROWS
+            few = over == "methods" and len(sides) < 3
+            if few or (many and coefficient == "kendall"):
+                continue
+            chosen = {"over": over, "coefficient": coefficient, "metrics": means}
+            records = rank_agreement(opened, **chosen, **options)
+            found[over, coefficient] = records
+    return found
+
+
+def verdict(record: Mapping[str, Any]) -> str:
+    """What an interval of a correlation says of two metrics.
+
+    Args:
+      record: As `rank_agreement` gives it.
+
+    Returns:
+      "agree" if the whole interval lies above one half, "lean together" if only above
+      0, "contradict" if below 0, "unclear" if 0 lies inside, "undefined" without one.
+
+    >>> verdict({"estimate": 0.7, "low": 0.6, "high": 0.8})
+    'agree'
+    >>> verdict({"estimate": -0.2, "low": -0.4, "high": 0.1})
+    'unclear'
+    """
+    low, high = record["low"], record["high"]
+    if math.isnan(low) or math.isnan(high):
+        return "undefined"
+    if low > 0:
+        return "agree" if low > CLOSE else "lean together"
+    return "contradict" if high < 0 else "unclear"
+
+
+def in_words(records: Sequence[Mapping[str, Any]], *, most: int = 5) -> list[str]:
+    """Sentences: which metrics agree, which contradict each other, which are unclear.
+
+    Args:
+      records: As `rank_agreement` gives them.
+      most: Pairs named in a sentence, the clearest first; the others are counted.
+
+    >>> in_words([{"a": "x", "b": "y", "estimate": -0.4, "low": -0.6, "high": -0.1}])
+    ['Contradict each other (interval below 0): x and y (-0.40).']
+    """
+    heads = {
+        "agree": f"Agree (interval above {CLOSE:g})",
+        "contradict": "Contradict each other (interval below 0)",
+    }
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for record in records:
+        found.setdefault(verdict(record), []).append(record)
+    lines = []
+    for kind, head in heads.items():
+        some = sorted(found.get(kind, ()), key=lambda r: -abs(r["estimate"]))
+        named = [f"{r['a']} and {r['b']} ({r['estimate']:.2f})" for r in some[:most]]
+        if len(some) > most:
+            named.append(f"and {len(some) - most} more pairs")
+        if named:
+            lines.append(f"{head}: {'; '.join(named)}.")
+    counted = [
+        f"{len(found[kind])} {'pair' if len(found[kind]) == 1 else 'pairs'} {said}"
+        for kind, said in (
+            ("lean together", "lean together (interval above 0)"),
+            ("unclear", "cannot be told (0 lies in the interval)"),
+            ("undefined", "without a value"),
+        )
+        if kind in found
+    ]
+    rest = [f"{'Besides, ' if lines else ''}{', '.join(counted)}."] if counted else []
+    return lines + rest

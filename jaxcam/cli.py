@@ -28,8 +28,9 @@ class Evaluate:
 
         jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz --data PETS
 
-    Ends with a table of methods by metrics with 95 % intervals. The run directory holds
-    every value of every image. The same command again goes on where it was stopped.
+    Ends with a table of methods by metrics with 95 % intervals and, with matplotlib and
+    jinja2 installed, a report to open in a browser. The run directory holds every
+    value of every image. The same command again goes on where it was stopped.
     """
 
     model: str = "shapes_net"
@@ -66,6 +67,8 @@ class Evaluate:
     """Seed of everything random."""
     keep_maps: bool = True
     """Store every map: other metrics can then be computed without the model."""
+    report: bool = True
+    """Write report.html into the run directory."""
     debug: Debug = False
     """Show the Python traceback of an error."""
 
@@ -99,7 +102,13 @@ class Evaluate:
             **settings,
         )
         _show(result)
-        _say(f"\nEvery value of every image is in {out}.")
+        if self.report:
+            grid = {
+                "size": model.input.size,
+                "crop_fraction": model.input.crop_fraction,
+            }
+            _say(f"\n{_reported(out, dataset=dataset, **grid)}")
+        _say(f"Every value of every image is in {out}.")
         return EXIT_OK
 
 
@@ -261,24 +270,103 @@ class Compare:
 
     Paired differences with 95 % bootstrap intervals, sign-flip tests corrected after
     Holm, effect sizes and win rates; between the methods of one run, or of several runs
-    over the same data.
+    over the same data. Then which metrics agree and which contradict each other, by the
+    orders in which they put the images and, with three methods or more, the methods.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
     """Run directories."""
     metrics: str | None = None
     """Metrics, separated by commas; all of the runs by default."""
+    coefficient: Literal["spearman", "kendall"] = "spearman"
+    """Of the metrics' agreement; Kendall's tau is slow over many images."""
+    all_pairs: bool = False
+    """Show the correlation of every pair of metrics, not only what stands out."""
+    out: Path | None = None
+    """JSON file for every record, both coefficients among them."""
     debug: Debug = False
     """Show the Python traceback of an error."""
 
     def run(self) -> int:
         """Runs the command."""
-        from jaxcam import _spec, comparison, tables
+        from jaxcam import _spec, agreement, comparison, storage, tables
 
-        if not self.runs:
-            raise ValueError("Name at least one run directory.")
         wanted = None if self.metrics is None else _spec.split_requests(self.metrics)
-        _say(tables.comparison(comparison.compare(list(self.runs), metrics=wanted)))
+        runs = comparison.opened(list(self.runs))
+        compared = comparison.compare(runs, metrics=wanted)
+        _say(tables.comparison(compared))
+        ranked = agreement.overview(
+            runs,
+            metrics=wanted,
+            coefficients=("spearman", "kendall") if self.out else (self.coefficient,),
+        )
+        for (over, coefficient), records in ranked.items():
+            if coefficient != self.coefficient:
+                continue
+            _say(f"\nDo the metrics agree over {over}? {agreement.NAMES[coefficient]}")
+            for line in agreement.in_words(records):
+                _say(line)
+            if self.all_pairs:
+                _say(tables.agreement(records))
+        if self.out is not None:
+            agreeing = [
+                {"over": over, "coefficient": coefficient, **record}
+                | {"verdict": agreement.verdict(record)}
+                for (over, coefficient), records in ranked.items()
+                for record in records
+            ]
+            self.out.parent.mkdir(parents=True, exist_ok=True)
+            found = {"comparison": compared, "agreement": agreeing}
+            storage.write_json(self.out, found)
+            _say(f"\nEvery record is in {self.out}.")
+        return EXIT_OK
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write one HTML file that shows what runs found; it opens without a network.
+
+    Summary with floors and intervals, paired comparisons, boxes against masks, curves,
+    distributions, whether the metrics agree, a gallery of good, bad and misinterpreted
+    images, invalid rows, the manifests. Several runs over the same data share a report:
+
+        jaxcam report runs/a runs/b --out both.html --data PETS
+    """
+
+    runs: tyro.conf.Positional[tuple[Path, ...]]
+    """Run directories."""
+    out: Path | None = None
+    """The file; by default report.html in the first run directory."""
+    data: str | None = None
+    """Where the images are, as given to evaluate; not needed for procedural ones."""
+    labels: Literal["coarse", "exact"] = "coarse"
+    """As given to evaluate."""
+    pictures: int = 4
+    """Images of each kind in the gallery; 0 leaves it out."""
+    by: str | None = None
+    """Metric that tells good images from bad ones; energy_pointing_game by default."""
+    size: int | None = None
+    """Side of the model's grid, where its name does not tell."""
+    debug: Debug = False
+    """Show the Python traceback of an error."""
+
+    def run(self) -> int:
+        """Runs the command."""
+        import jaxcam
+        from jaxcam import comparison
+
+        dataset = None
+        if self.data is not None:
+            dataset = jaxcam.data.open_dataset(self.data, labels=self.labels)
+        out = jaxcam.report(
+            comparison.opened(list(self.runs)),
+            self.out or (self.runs[0] / "report.html"),
+            dataset=dataset,
+            pictures=self.pictures,
+            by=self.by,
+            size=None if self.size is None else (self.size, self.size),
+        )
+        _say(f"The report is {out}; open it in a browser.")
         return EXIT_OK
 
 
@@ -452,6 +540,7 @@ Command = (
     | Annotated[Compare, tyro.conf.subcommand("compare")]
     | Annotated[Multiverse, tyro.conf.subcommand("multiverse")]
     | Annotated[Finetune, tyro.conf.subcommand("finetune")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[List, tyro.conf.subcommand("list")]
     | Annotated[Merge, tyro.conf.subcommand("merge")]
 )
@@ -489,6 +578,18 @@ def _show(result) -> None:
 
     for line in tables.report(result):
         _print(line)
+
+
+def _reported(run: Path, **options) -> str:
+    """Writes a run's report, or says how to get one."""
+    import jaxcam
+
+    try:
+        out = jaxcam.report(run, **options)
+    except ModuleNotFoundError:
+        hint = 'python -m pip install "jaxcam-eval[viz]", then jaxcam report'
+        return f"For a report to look at: {hint} {run}."
+    return f"The report is {out}; open it in a browser."
 
 
 def _print(renderable) -> None:

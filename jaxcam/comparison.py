@@ -22,12 +22,31 @@ Runs = (
 
 
 @dataclasses.dataclass(frozen=True)
-class _Side:
-    """A method of a result, on the rows that all sides share."""
+class Side:
+    """A method of a result, on the rows that all sides share.
+
+    Attributes:
+      result: The result.
+      method: What the result calls the method.
+      rows: int[n], of the method's rows, those shared, in one order for all sides.
+    """
 
     result: results.Result
     method: str
-    rows: np.ndarray  # Of the method's rows, those shared, in one order.
+    rows: np.ndarray
+
+    def values(self, metric: str) -> np.ndarray:
+        """float64[n] or float64[n, T] on the shared rows; NaN on invalid ones."""
+        positions = self.result.rows_of(self.method)
+        values = self.result.values(metric, self.method).astype(np.float64)
+        values[~self.result.valid[positions]] = np.nan
+        return values[self.rows]
+
+    def clusters(self, column: str = "id") -> np.ndarray:
+        """int[n], 0 ... C - 1, equal for shared rows that are drawn together."""
+        positions = self.result.rows_of(self.method)[self.rows]
+        found = self.result.clusters_by(column)[positions]
+        return np.unique(found, return_inverse=True)[1]
 
 
 def compare(
@@ -75,20 +94,16 @@ def compare(
       ValueError: The runs are over other data, have no metric in common, or there are
         no two methods to compare.
     """
-    sides = _sides(runs, methods, floors)
-    pairs = _pairs(sides, floors)
-    names = _shared_metrics([side.result for side in sides.values()], metrics)
-    first = next(iter(sides.values()))
-    positions = first.result.rows_of(first.method)[first.rows]
-    _, clusters = np.unique(
-        first.result.clusters_by(cluster)[positions], return_inverse=True
-    )
+    found = sides(runs, methods=methods, floors=floors)
+    pairs = _pairs(found, floors)
+    names = shared_metrics([side.result for side in found.values()], metrics)
+    clusters = next(iter(found.values())).clusters(cluster)
     options = {"level": level, "resamples": resamples, "seed": seed}
     records = [
         record
         for metric in names
         for record in _compared(
-            metric, sides, pairs, clusters, options, permutations=permutations
+            metric, found, pairs, clusters, options, permutations=permutations
         )
     ]
     return _corrected(records, family)
@@ -116,7 +131,7 @@ def _corrected(
 
 def _compared(
     metric: str,
-    sides: Mapping[str, _Side],
+    sides: Mapping[str, Side],
     pairs: Sequence[tuple[str, str]],
     clusters: np.ndarray,
     options: Mapping[str, Any],
@@ -126,7 +141,7 @@ def _compared(
     """Records of one metric, without the correction."""
     result = next(iter(sides.values())).result
     direction, reduce = result.direction(metric), summaries.reduction(result, metric)
-    values = {name: _values(side, metric) for name, side in sides.items()}
+    values = {name: side.values(metric) for name, side in sides.items()}
     found = _means_compared if reduce is None else _reduced_compared
     rows = found(values, pairs, clusters, reduce, options, permutations, direction)
     records = []
@@ -229,26 +244,28 @@ def _reduced_compared(
     return rows
 
 
-def _values(side: _Side, metric: str) -> np.ndarray:
-    """float64 values on the shared rows; those of invalid rows are NaN."""
-    positions = side.result.rows_of(side.method)
-    values = side.result.values(metric, side.method).astype(np.float64)
-    values[~side.result.valid[positions]] = np.nan
-    return values[side.rows]
+def sides(
+    runs: Runs, *, methods: Sequence[str] | None = None, floors: Sequence[str] = ()
+) -> dict[str, Side]:
+    """Methods of runs over the same data by name, on the rows that all of them have.
 
+    Args:
+      runs: As in `compare`.
+      methods: Which; by default all that are no floors.
+      floors: Floors to be among them.
 
-def _sides(
-    runs: Runs, methods: Sequence[str] | None, floors: Sequence[str]
-) -> dict[str, _Side]:
-    """Methods to compare by name, each on the rows that all of them have."""
-    opened = _opened(runs)
-    _same_definitions(opened)
+    Raises:
+      ValueError: The runs are over other data or mean other things by their metrics;
+        no run has a method; or the methods share no row.
+    """
+    found = opened(runs)
+    _same_definitions(found)
     chosen: dict[str, tuple[results.Result, str]] = {}
-    for label, result in opened.items():
+    for label, result in found.items():
         for method in result.methods:
             named = methods is None and not result.is_floor(method)
             if named or method in floors or method in (methods or ()):
-                name = method if len(opened) == 1 else f"{method} @ {label}"
+                name = method if len(found) == 1 else f"{method} @ {label}"
                 chosen[name] = result, method
     unknown = set(methods or ()) - {method for _, method in chosen.values()}
     if unknown:
@@ -258,12 +275,12 @@ def _sides(
     if not shared:
         raise ValueError("There are no two methods on the same images to compare.")
     order = [key for key in next(iter(keys.values())) if key in shared]
-    sides = {}
+    made = {}
     for name, (result, method) in chosen.items():
         place = {key: row for row, key in enumerate(keys[name])}
         rows = np.array([place[key] for key in order], np.intp)
-        sides[name] = _Side(result, method, rows)
-    return sides
+        made[name] = Side(result, method, rows)
+    return made
 
 
 def _row_keys(result: results.Result, method: str) -> list[tuple[str, int]]:
@@ -276,35 +293,44 @@ def _row_keys(result: results.Result, method: str) -> list[tuple[str, int]]:
     return keys
 
 
-def _opened(runs: Runs) -> dict[str, results.Result]:
-    """Results by name: the one given, the model's, or the directory's."""
+def opened(runs: Runs) -> dict[str, results.Result]:
+    """Results by name: the one given, the model's, or the directory's.
+
+    Raises:
+      FileNotFoundError: A directory holds no run.
+      ValueError: No run is named, or a run has no finished shard.
+    """
     if isinstance(runs, results.Result | str | Path):
         runs = [runs]
     if isinstance(runs, Mapping):
         return {name: _open(run) for name, run in runs.items()}
-    opened = [_open(run) for run in runs]
+    made = [_open(run) for run in runs]
+    if not made:
+        raise ValueError("Name at least one run directory.")
     models = [
         str((r.manifest["scientific"].get("model") or {}).get("name", "run"))
-        for r in opened
+        for r in made
     ]
     if len(set(models)) == len(models):
-        return dict(zip(models, opened, strict=True))
-    names = [
-        Path(run).name if isinstance(run, str | Path) else f"{model} {number}"
-        for number, (run, model) in enumerate(zip(runs, models, strict=True), 1)
-    ]
-    if len(set(names)) < len(names):
-        raise ValueError("Runs of equal names; give a mapping from names to runs.")
-    return dict(zip(names, opened, strict=True))
+        return dict(zip(models, made, strict=True))
+    numbered = list(zip(runs, models, range(1, len(models) + 1), strict=True))
+    for name_of in (lambda run: run.name, str):
+        names = [
+            name_of(Path(run)) if isinstance(run, str | Path) else f"{model} {number}"
+            for run, model, number in numbered
+        ]
+        if len(set(names)) == len(names):
+            return dict(zip(names, made, strict=True))
+    raise ValueError("A run is named twice; name each once, or map names to runs.")
 
 
 def _open(run: results.Result | str | Path) -> results.Result:
     return run if isinstance(run, results.Result) else results.load_run(run)
 
 
-def _same_definitions(opened: Mapping[str, results.Result]) -> None:
+def _same_definitions(runs: Mapping[str, results.Result]) -> None:
     """Refuses runs over other data, or whose metrics mean something else."""
-    (first, one), *others = opened.items()
+    (first, one), *others = runs.items()
     for label, other in others:
         there, here = (r.manifest["scientific"] for r in (one, other))
         for name, a, b in (
@@ -325,7 +351,7 @@ def _fingerprint(scientific: Mapping[str, Any]) -> str | None:
     return (scientific.get("data") or {}).get("fingerprint")
 
 
-def _pairs(sides: Mapping[str, _Side], floors: Sequence[str]) -> list[tuple[str, str]]:
+def _pairs(sides: Mapping[str, Side], floors: Sequence[str]) -> list[tuple[str, str]]:
     """Methods with each other, and with the floors of their own run."""
     own = [name for name, side in sides.items() if side.method not in floors]
     floor = [name for name, side in sides.items() if side.method in floors]
@@ -340,7 +366,7 @@ def _pairs(sides: Mapping[str, _Side], floors: Sequence[str]) -> list[tuple[str,
     return pairs
 
 
-def _shared_metrics(
+def shared_metrics(
     found: Sequence[results.Result], metrics: Sequence[str] | None
 ) -> list[str]:
     """Metrics that every result has and that are one number."""

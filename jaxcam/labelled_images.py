@@ -151,6 +151,7 @@ def read(
         batch_size=32,
         geometry=geometry,
         crop_fraction=spec.crop_fraction,
+        interpolation=spec.interpolation,
         stop=total,
     )
     images, labels, ids = [], [], []

@@ -1,4 +1,8 @@
-"""Pictures of saliency maps. Needs matplotlib, the extra `viz`; keeps no state."""
+"""Pictures: maps over images, and the figures of results.
+
+Every function returns a matplotlib figure, for notebooks and for `save`. Needs
+matplotlib, the extra `viz`; keeps no state.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from jaxcam.charts import box_accuracy as box_accuracy
+from jaxcam.charts import box_against_mask as box_against_mask
+from jaxcam.charts import correlation as correlation
+from jaxcam.charts import curves as curves
+from jaxcam.charts import distribution as distribution
+from jaxcam.charts import new_figure
+from jaxcam.charts import require as require
+
 if TYPE_CHECKING:
     from matplotlib import figure
 
-COLORMAP = "turbo"
+COLORMAP = "plasma"
+"""Even in lightness, safe for colour blindness, and no grey in it."""
+
+TRUTH_COLOUR, PREDICTED_COLOUR = "#00e5ff", "#ffffff"
+"""Outlines: no colour of the map."""
 QUANTILE = 0.995
 """The value that a picture shows as one: a few outliers would darken all else."""
 
@@ -23,21 +39,6 @@ PANEL, GAP, LINE, BAR = 2.3, 0.08, 0.16, 0.85
 
 LARGEST = 512
 """Longer side of a shown image in pixels; more would not be seen."""
-
-
-def require() -> None:
-    """Makes sure that pictures can be drawn.
-
-    Raises:
-      ModuleNotFoundError: matplotlib is not installed; the message says how it is.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Pictures need matplotlib, which is not installed; get it with "
-            'python -m pip install "jaxcam-eval[viz]" or go without pictures.'
-        ) from error
 
 
 def relative(saliency: np.ndarray) -> np.ndarray:
@@ -61,7 +62,7 @@ def relative(saliency: np.ndarray) -> np.ndarray:
     return np.minimum(positive / top, 1)
 
 
-def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
+def blended(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     """An image in grey under the colours of a map.
 
     The stronger the map, the more its colour covers; where it is zero the image is
@@ -84,6 +85,62 @@ def overlay(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
     colours = colormaps[COLORMAP](shown)[..., :3]
     cover = 0.75 * shown[..., None] ** 0.75
     return (1 - cover) * grey + cover * colours
+
+
+def overlay(
+    image: np.ndarray,
+    saliency: np.ndarray,
+    *,
+    truth: np.ndarray | None = None,
+    predicted: np.ndarray | None = None,
+    title: str = "",
+) -> figure.Figure:
+    """A map over its image, with outlines of masks where they are given.
+
+    Args:
+      image: uint8[H, W, 3].
+      saliency: float[h, w], any scale and resolution.
+      truth: bool[H, W], the object; its outline is light blue.
+      predicted: bool[H, W], what the map points out; its outline is white and dashed.
+      title: Over the picture.
+
+    Returns:
+      A figure.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: The image has another shape, or a mask is not on its grid.
+
+    >>> image = np.zeros((8, 8, 3), np.uint8)
+    >>> made = overlay(image, np.eye(4), truth=np.eye(8, dtype=bool))
+    >>> len(made.axes)
+    2
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f"image must have shape (H, W, 3) but has {image.shape}.")
+    sheet = _Sheet(
+        PANEL, PANEL * image.shape[0] / image.shape[1], [_lines(title)], 1, 0
+    )
+    made = new_figure(figsize=sheet.size, facecolor="white")
+    shown = blended(image, np.asarray(saliency))
+    axes = _panel(made, sheet.panel(0, 0), shown, title, size=9)
+    for name, mask, colour, dash in (
+        ("truth", truth, TRUTH_COLOUR, "solid"),
+        ("predicted", predicted, PREDICTED_COLOUR, "dashed"),
+    ):
+        if mask is None:
+            continue
+        mask = np.asarray(mask, bool)
+        if mask.shape != image.shape[:2]:
+            raise ValueError(
+                f"{name} has shape {mask.shape}, the image {image.shape[:2]}; bring "
+                "the mask to the image's grid."
+            )
+        if mask.any() and not mask.all():
+            axes.contour(mask, [0.5], colors=colour, linestyles=dash, linewidths=1.4)
+    _colour_bar(made, sheet.bar())
+    return made
 
 
 def explanations(
@@ -110,9 +167,6 @@ def explanations(
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
     """
-    require()
-    from matplotlib import figure
-
     image = shrunk(image)
     ratio = image.shape[1] / image.shape[0]
     width = PANEL * min(max(ratio, 0.75), 1.8)
@@ -124,7 +178,7 @@ def explanations(
         *map(_lines, rows[1:])
     ]
     sheet = _Sheet(width, height, above, 1 + len(maps), _lines(title) if title else 0)
-    made = figure.Figure(figsize=sheet.size, facecolor="white")
+    made = new_figure(figsize=sheet.size, facecolor="white")
     if title:
         made.text(0.5, 1 - GAP / sheet.size[1], title, ha="center", va="top", size=10)
     for row, name in enumerate(rows):
@@ -133,7 +187,7 @@ def explanations(
         for column, (method, stack) in enumerate(maps.items(), start=1):
             place = sheet.panel(row, column)
             head = heads[column - 1] if row == 0 else ""
-            axes = _panel(made, place, overlay(image, stack[row]), head, size=8)
+            axes = _panel(made, place, blended(image, stack[row]), head, size=8)
             if notes and notes[method][row]:
                 _note(axes, notes[method][row])
     _colour_bar(made, sheet.bar())

@@ -135,10 +135,11 @@ class Result:
             return 0
         data = self.manifest["scientific"].get("data") or {}
         expected = data.get("rows") if isinstance(data, Mapping) else None
-        return 0 if expected is None else max(0, expected - self._n_images)
+        return 0 if expected is None else max(0, expected - self.n_images)
 
     @functools.cached_property
-    def _n_images(self) -> int:
+    def n_images(self) -> int:
+        """Rows of the data set that are there, whatever the number of methods."""
         return len(np.unique(self.columns["index"]))
 
     @functools.cached_property
@@ -370,6 +371,34 @@ class Result:
             found.setdefault(value, []).append(row)
         keys = sorted(found, key=lambda value: (value is None, value))
         return {value: self.take(np.array(found[value])) for value in keys}
+
+    def compare(self, *others: Result, **options: Any) -> list[dict[str, Any]]:
+        """Every pair of methods on the same images; see `jaxcam.compare`.
+
+        Args:
+          others: Results over the same data, whose methods are compared as well.
+          options: Of `jaxcam.compare`.
+
+        Returns:
+          Records, one a pair of methods and metric.
+        """
+        import jaxcam
+
+        return jaxcam.compare([self, *others], **options)
+
+    def rank_agreement(self, *others: Result, **options: Any) -> list[dict[str, Any]]:
+        """Which metrics agree; see `jaxcam.rank_agreement`.
+
+        Args:
+          others: Results over the same data, whose methods are ranked as well.
+          options: Of `jaxcam.rank_agreement`.
+
+        Returns:
+          Records, one a pair of metrics.
+        """
+        import jaxcam
+
+        return jaxcam.rank_agreement([self, *others], **options)
 
     def table(self, *, skill: bool = False, seed: int = 0) -> Any:
         """A rich renderable, methods by metrics, with intervals."""

@@ -129,12 +129,12 @@ def _grid(records: Records) -> _Grid:
         methods={r["method"]: r["is_floor"] for r in records},
         metrics=metrics,
         cells=cells,
-        best=frozenset(pair for metric in metrics for pair in _best(records, metric)),
+        best=frozenset(pair for metric in metrics for pair in best(records, metric)),
         untrained=any(r.get("untrained") for r in records),
     )
 
 
-def _best(records: Records, metric: str) -> Iterator[tuple[str, str]]:
+def best(records: Records, metric: str) -> Iterator[tuple[str, str]]:
     """Methods that no other beats, floors left out, if there are two to compare."""
     own = [
         r

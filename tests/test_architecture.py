@@ -37,11 +37,13 @@ FLOORS = {
     "summaries": 4,
     "results": 4,
     "comparison": 4,
+    "boxes_and_masks": 4,
     "agreement": 4,
     "tables": 4,
     "rows": 4,
     "evaluation": 5,
     "explanation": 5,
+    "charts": 5,
     "plot": 5,
     "pictures": 5,
     "scoring": 5,
@@ -53,8 +55,9 @@ FLOORS = {
     "finetuning": 5,
     "experiments": 5,
     "multiverse": 5,
-    "cli": 6,
-    "__main__": 7,
+    "reports": 6,
+    "cli": 7,
+    "__main__": 8,
 }
 PACKAGES = {name for name in FLOORS if (PACKAGE / name).is_dir()}
 

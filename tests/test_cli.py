@@ -1,5 +1,6 @@
 """The command line as a user types it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -127,7 +128,34 @@ def test_compare_says_which_method_is_better(capsys, tmp_path, monkeypatch):
     command = "evaluate --limit 6 --metrics energy_pointing_game --out run"
     assert cli.main(command.split()) == 0
     capsys.readouterr()
+    assert (tmp_path / "run" / "report.html").is_file()
     assert cli.main(["compare", "run"]) == 0
     shown = capsys.readouterr().out
     assert "energy_pointing_game" in shown
     assert "grad_cam" in shown
+
+
+def test_compare_says_which_metrics_agree(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    command = "evaluate --limit 8 --metrics dice,localization_error,pointing_game "
+    assert cli.main([*command.split(), "--out", "run"]) == 0
+    # Without the extra there is no report, and a line says how to get one.
+    assert "jaxcam-eval[viz]" in capsys.readouterr().out
+    assert not (tmp_path / "run" / "report.html").exists()
+    command = "compare run --out found/records.json --all-pairs"
+    assert cli.main(command.split()) == 0
+    shown = capsys.readouterr().out
+    assert "Do the metrics agree over images?" in shown
+    assert "dice and localization_error (1.00)" in shown.replace(
+        "localization_error and dice", "dice and localization_error"
+    )
+    found = json.loads((tmp_path / "found" / "records.json").read_text())
+    assert {r["coefficient"] for r in found["agreement"]} == {"spearman", "kendall"}
+    verdicts = {(r["a"], r["b"]): r["verdict"] for r in found["agreement"]}
+    assert verdicts["dice", "localization_error"] == "agree"
+    assert {r["metric"] for r in found["comparison"]} == {
+        "dice",
+        "localization_error",
+        "pointing_game",
+    }

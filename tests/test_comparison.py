@@ -331,3 +331,90 @@ def test_agreement_refuses_what_it_cannot_rank():
     vectors = a_result({"best": np.zeros((3, 3, 2))}, tuple("abc"))
     with pytest.raises(ValueError, match="best is no mean over images"):
         agreement.rank_agreement(vectors, metrics=["best", "best"])
+
+
+def test_results_compare_themselves():
+    result = ranked(images=10)
+    assert result.compare(permutations=99) == jaxcam.compare(result, permutations=99)
+    assert result.rank_agreement(resamples=20) == jaxcam.rank_agreement(
+        result, resamples=20
+    )
+    other = ranked(images=10, seed=1)
+    several = result.compare(other, metrics=["score"], permutations=99)
+    assert len(several) == 8 * 7 / 2
+
+
+def test_agreement_ranks_the_methods_of_several_runs():
+    one, two = ranked(images=10, methods=2), ranked(images=10, methods=2, seed=1)
+    records = jaxcam.rank_agreement({"x": one, "y": two}, resamples=50)
+    assert {r["n"] for r in records} == {4}
+    means = {
+        metric: [run.values(metric, m).mean() for run in (one, two) for m in "ab"]
+        for metric in ("score", "error")
+    }
+    expected = scipy.stats.kendalltau(means["score"], means["error"]).statistic
+    assert records[0]["estimate"] == pytest.approx(-expected)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.51, 0.9, "agree"),
+        (0.5, 0.9, "lean together"),
+        (0.0, 0.9, "unclear"),
+        (-0.2, 0.0, "unclear"),
+        (-0.9, -0.1, "contradict"),
+        (NAN, NAN, "undefined"),
+    ],
+)
+def test_verdicts_read_the_interval(low, high, expected):
+    record = {"estimate": (low + high) / 2, "low": low, "high": high}
+    assert agreement.verdict(record) == expected
+
+
+def test_words_name_the_clearest_pairs():
+    def record(a, b, middle, half=0.1):
+        ends = {"estimate": middle, "low": middle - half, "high": middle + half}
+        return {"a": a, "b": b, **ends}
+
+    records = [
+        record("p", "q", 0.7),
+        record("p", "r", 0.9),
+        record("q", "r", -0.5),
+        record("p", "s", 0.05),
+        record("q", "s", 0.3),
+    ]
+    agree, contradict, rest = agreement.in_words(records, most=1)
+    assert agree == "Agree (interval above 0.5): p and r (0.90); and 1 more pairs."
+    assert "q and r (-0.50)" in contradict
+    assert "1 pair lean together" in rest
+    assert "1 pair cannot be told" in rest
+
+
+def test_an_overview_leaves_out_what_cannot_be_had():
+    few = ranked(images=10, methods=2)
+    assert set(agreement.overview(few, resamples=20)) == {("images", "spearman")}
+    found = agreement.overview(
+        ranked(images=10), coefficients=("spearman", "kendall"), resamples=20
+    )
+    assert set(found) == {
+        (over, c) for over in ("images", "methods") for c in ("spearman", "kendall")
+    }
+    many = ranked(images=agreement.KENDALL_ROWS + 1, methods=2)
+    assert not agreement.overview(many, coefficients=("kendall",), resamples=2)
+
+
+def test_runs_in_folders_of_equal_names_are_told_apart(tmp_path):
+    values = np.random.default_rng(0).random((4, 2))
+    for name in ("x/run", "y/run"):
+        result = a_result({"score": values})
+        storage.open_run(
+            tmp_path / name, storage.manifest(scientific={}, operational={})
+        )
+        storage.write_shard(tmp_path / name, 0, result.columns)
+    runs = [tmp_path / "x" / "run", tmp_path / "y" / "run"]
+    assert list(comparison.opened(runs)) == [str(run) for run in runs]
+    with pytest.raises(ValueError, match="named twice"):
+        comparison.opened([runs[0], runs[0]])
+    with pytest.raises(ValueError, match="at least one run"):
+        comparison.opened([])

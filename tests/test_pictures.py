@@ -184,7 +184,7 @@ def test_an_overlay_is_grey_where_the_map_is_zero_and_coloured_where_it_is_not()
     image = np.full((8, 8, 3), (200, 100, 0), np.uint8)
     saliency = np.zeros((2, 2), np.float32)
     saliency[0, 1] = 1
-    shown = plot.overlay(image, saliency)
+    shown = plot.blended(image, saliency)
     grey = (0.299 * 200 + 0.587 * 100) / 255
     np.testing.assert_allclose(shown[6:, :2], grey, atol=1e-6)
     assert np.ptp(shown[0, 7]) > 0.3

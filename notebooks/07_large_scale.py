@@ -1,0 +1,140 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 07 · How is a large data set evaluated on TPUs or GPUs?
+#
+# A run is a folder of shards: fixed ranges of images, each written whole. A run can be
+# stopped at any moment and goes on after its last shard; several processes can each make
+# some of the shards; and nothing, not the batch size, the number of devices or where the
+# run was cut, changes a value. This notebook shows each of these on a small run.
+#
+# Run time: less than a minute on two CPU cores. On Colab choose a TPU or GPU runtime:
+# the code is the same.
+#
+# [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxcam/jaxcam/blob/main/notebooks/07_large_scale.ipynb)
+
+# %%
+# On Colab first: %pip install -q "jaxcam-eval[viz]"   (a preinstalled JAX is left as it is)
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import jaxcam
+from jaxcam import storage
+
+print(jax.device_count(), "x", jax.devices()[0].device_kind)
+
+# %% [markdown]
+# ## On one machine
+#
+# All local devices share each batch. On a large card raise the batch size; maps are kept
+# at their native resolution, some 28 MB for 50,000 of 14 x 14.
+#
+# ```
+# jaxcam evaluate --model resnet50 --weights resnet50.safetensors \\
+#   --data imagenet_s:DIR --methods cam,grad_cam,layer_cam --batch-size 256 --out runs/big
+# ```
+
+# %%
+model = jaxcam.models.load("shapes_net")
+folder = Path(tempfile.mkdtemp())
+settings = {
+    "methods": ["cam", "grad_cam"],
+    "metrics": ["energy_pointing_game", "localization_error"],
+    "shard_size": 8,
+}
+whole = jaxcam.evaluate(model, "shapes:test,n=24", out=folder / "whole", **settings)
+sorted(path.name for path in (folder / "whole" / "shards").iterdir())
+
+# %% [markdown]
+# ## Interrupted
+#
+# A machine is taken away after the first shard. The same call goes on with the second.
+
+# %%
+for path in list((folder / "whole" / "shards").iterdir())[1:]:
+    path.unlink()
+again = jaxcam.evaluate(model, "shapes:test,n=24", out=folder / "whole", **settings)
+for metric in again.metrics:
+    same = np.array_equal(
+        again.values(metric, "cam"), whole.values(metric, "cam"), equal_nan=True
+    )
+    print(f"{metric}: {'the same values' if same else 'OTHER VALUES'}")
+
+# %% [markdown]
+# ## On several machines
+#
+# Independent processes make every N-th part of the shards, in folders of their own; no
+# process waits for another. In a SLURM array or a Kubernetes indexed job:
+#
+# ```
+# jaxcam evaluate ... --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT --out runs/part
+# jaxcam merge runs/part-* --out runs/all
+# ```
+#
+# On a TPU pod, or wherever `jax.distributed` finds its processes:
+#
+# ```
+# jaxcam evaluate ... --engine jax --out gs-mounted/runs/all
+# ```
+#
+# `merge` refuses runs of different settings, missing images and images counted twice.
+# Here two folders are made of the shards above, as two machines would leave them.
+
+# %%
+manifest = storage.read_manifest(folder / "whole")
+for part, numbers in (("a", (0, 2)), ("b", (1,))):
+    storage.open_run(folder / part, manifest)
+    for number in numbers:
+        source = storage.shard_path(folder / "whole", number)
+        storage.shard_path(folder / part, number).write_bytes(source.read_bytes())
+storage.merge([folder / "a", folder / "b"], folder / "all")
+merged = jaxcam.load_run(folder / "all")
+print(merged.to_text())
+
+# %% [markdown]
+# ## Other metrics later, without the model
+#
+# Maps are stored, so metrics that need only maps and truth are computed afterwards:
+#
+# ```
+# jaxcam score --run runs/all --metrics warping_error,max_box_accuracy
+# ```
+
+# %%
+later = jaxcam.score(
+    jaxcam.data.read_maps(folder / "all", method="grad_cam"),
+    "shapes:test,n=24",
+    metrics=["energy_pointing_game", "precision"],
+    size=(64, 64),
+    method="grad_cam",
+)
+difference = np.max(
+    np.abs(
+        later.values("energy_pointing_game", "grad_cam")
+        - merged.values("energy_pointing_game", "grad_cam")
+    )
+)
+print(f"largest difference to the values of the run: {difference:.1e}")
+
+# %% [markdown]
+# ## The report
+#
+# ```
+# jaxcam report runs/all --data imagenet_s:DIR
+# ```
+#
+# Intervals are computed from the rows of the shards, never from running sums.
