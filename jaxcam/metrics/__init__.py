@@ -30,6 +30,7 @@ from jaxcam.metrics.complexity import (
     gini_sparseness,
     l1_complexity,
 )
+from jaxcam.metrics.evidence import evidence_ring, region_effect, region_energy
 from jaxcam.metrics.faithfulness import (
     absolute_drop,
     average_drop,
@@ -135,6 +136,7 @@ __all__ = [
     "effective_size",
     "energy_pointing_game",
     "entropy_complexity",
+    "evidence_ring",
     "f_score",
     "faithfulness_correlation",
     "gini_sparseness",
@@ -166,6 +168,8 @@ __all__ = [
     "precision",
     "random_logit",
     "recall",
+    "region_effect",
+    "region_energy",
     "relative_input_stability",
     "relevance_rank_accuracy",
     "road",
