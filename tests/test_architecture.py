@@ -48,7 +48,7 @@ FLOORS = {
     "catalogue": 5,
     "definitions": 5,
     "training": 5,
-    "experiments": 5,
+    "experiments": 6,
     "cli": 6,
     "__main__": 7,
 }

@@ -29,8 +29,8 @@ def load(name: str, folder: Path | None) -> model.Model:
     found = sorted(folder.rglob(f"{name}*.npz"))
     if len(found) != 1:
         raise FileNotFoundError(
-            f"{folder} holds {len(found)} files {name}*.npz; give the folder that holds "
-            "one for each network."
+            f"{folder} holds {len(found)} files {name}*.npz; give the folder that "
+            "holds one for each network."
         )
     return models.load(name, weights=found[0])
 

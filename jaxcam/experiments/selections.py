@@ -80,9 +80,7 @@ def _moved(record: records.Record, seed: int) -> records.Record:
     return dataclasses.replace(record, image=image, truth=truth, shape=shape)
 
 
-def crop_window(
-    box: np.ndarray, shape: tuple[int, int], corner: np.ndarray
-) -> Window:
+def crop_window(box: np.ndarray, shape: tuple[int, int], corner: np.ndarray) -> Window:
     """The crop that puts a box at a corner.
 
     Args:
