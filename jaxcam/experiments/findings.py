@@ -187,7 +187,7 @@ def construct_sentence(found: Found) -> str:
         for name, metric in zip(found["metrics"], e["metrics"], strict=True)
         if name in versions.MAP_METRICS
     ]
-    same = all(gain is None or abs(gain) < 1e-4 for gain in gains)
+    same = all(_missing(gain) or abs(gain) < 1e-4 for gain in gains)
     said = "do not differ, as they must" if same else "differ, which they must not"
     return (
         "On squares that fill their box, box and mask versions of the metrics of maps "
@@ -347,6 +347,7 @@ def ring_figure(found: Found) -> Any:
                 )
         names = [e["breed"].replace("_", " ") for e in groups]
         axes.set_xticks(range(len(names)), names, fontsize=7, rotation=25)
+        axes.set_xlim(-0.6, len(names) - 0.4)
         axes.set_title(fill, fontsize=9)
         axes.axhline(0, color="black", linewidth=0.6)
         axes.tick_params(axis="y", labelsize=8)
