@@ -37,7 +37,9 @@ class MetricSpec:
         that reads no region.
       reduce: `(values[n, ...], weights[R, n]) -> [R]` for a metric that is not a mean
         over images; NaN rows are the function's to drop.
-      companions: Columns to store beside the value, for readers of a report.
+      companions: Columns to store beside the value, for readers of a report. They take
+        the metric's options; those written with options of their own, as
+        "region_energy[part=ring]", leave out what they do not read.
       default_options: Options a registry name carries that differ from `fn`'s.
       fixed: Options of its fields that its formula fixes, so that requests may not.
       name: Registry key; the function's name unless several names share one function.

@@ -104,6 +104,7 @@ SUITES = {
         "monotonicity_correlation",
         "infidelity",
     ),
+    "evidence": ("evidence_ring", *_both("energy_pointing_game")),
     "robustness": ("max_sensitivity", "avg_sensitivity", "relative_input_stability"),
     "randomization": ("parameter_randomization", "random_logit"),
     "model_free": (
@@ -134,6 +135,7 @@ SUITES = {
         "max_mask_accuracy",
         "best_mask_iou",
         "pixel_average_precision",
+        "region_energy",
         "entropy_complexity",
         "effective_size",
         "l1_complexity",
@@ -268,15 +270,26 @@ def resolve_all(
     columns: dict[str, Column] = {}
     for request in requests:
         parsed = _spec.parse(request)
-        names = (parsed.name, *registry.metric(parsed).companions)
-        for name in names:
-            column = resolve(
-                _spec.Request(name, parsed.options),
-                preset=preset,
-                normalization=normalization,
-            )
+        companions = registry.metric(parsed).companions
+        for one in (parsed, *(_companion(text, parsed) for text in companions)):
+            column = resolve(one, preset=preset, normalization=normalization)
             columns.setdefault(column.label, column)
     return tuple(columns.values())
+
+
+def _companion(text: str, main: _spec.Request) -> _spec.Request:
+    """A companion with the options of its metric, less those that it does not read."""
+    own = _spec.parse(text)
+    spec = registry.metric(own)
+    resolver = _FieldResolver({}, {})
+    for name in spec.inputs:
+        if name not in ("predicted", "truth"):
+            resolver.field(name)
+    read = {*spec.options, *resolver.accepted} - {*spec.fixed}
+    options = main.options
+    if own.options:  # One of several columns of a metric of its own.
+        options = tuple(item for item in options if item[0] in read)
+    return _spec.Request(own.name, (*options, *own.options))
 
 
 def expand_suites(names: Iterable[str]) -> tuple[str, ...]:

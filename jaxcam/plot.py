@@ -194,6 +194,95 @@ def explanations(
     return made
 
 
+REGION_COLORS = {"object": "#1b9e77", "ring": "#d95f02", "context": "#7570b3"}
+
+
+def evidence_ring(
+    image: np.ndarray,
+    saliency: np.ndarray,
+    mask: np.ndarray,
+    box: Sequence[float],
+    energies: Sequence[float],
+    effects: Sequence[float],
+    *,
+    title: str = "",
+) -> figure.Figure:
+    """Where an explanation puts its energy, and where the model has its evidence.
+
+    Left the image with its three parts, in the middle the map, right a pair of bars for
+    each part: the share of the energy, and the share of the score that is lost with it.
+
+    Args:
+      image: uint8[H, W, 3].
+      saliency: float[h, w], any scale.
+      mask: bool[H, W], the object.
+      box: `[y0, x0, y1, x1]`, half-open, in pixels of the image.
+      energies: Shares of the energy of object, ring and context.
+      effects: What the score loses without each; see `jaxcam.metrics.region_effect`.
+      title: Over the picture.
+
+    Returns:
+      A figure; `save` writes it.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: The mask is not of the image's size.
+    """
+    require()
+    from matplotlib import colors, figure, patches
+
+    if mask.shape != image.shape[:2]:
+        raise ValueError(
+            f"The mask is {mask.shape}, the image {image.shape[:2]}; give both on one "
+            "grid."
+        )
+    tall = 2.6
+    wide = tall * min(max(image.shape[1] / image.shape[0], 0.6), 1.8)
+    made = figure.Figure(
+        figsize=(2 * wide + 3.4, tall + 0.6), facecolor="white", layout="constrained"
+    )
+    parts, map_, bars = made.subplots(1, 3, width_ratios=(wide, wide, 3.0))
+    inside = np.zeros_like(mask)
+    y0, x0, y1, x1 = np.round(np.asarray(box)).astype(int)
+    inside[y0:y1, x0:x1] = True
+    tinted = image.astype(float) / 255
+    regions = {"object": mask, "ring": inside & ~mask, "context": ~inside & ~mask}
+    for name, region in regions.items():
+        colour = np.array(colors.to_rgb(REGION_COLORS[name]))
+        tinted[region] = 0.55 * tinted[region] + 0.45 * colour
+    for axes, shown, head in (
+        (parts, tinted, "object, ring, context"),
+        (map_, overlay(image, saliency), "explanation"),
+    ):
+        axes.imshow(shown, interpolation="bilinear")
+        frame = {"fill": False, "edgecolor": "white", "linewidth": 1.2}
+        axes.add_patch(
+            patches.Rectangle((x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0, **frame)
+        )
+        if mask.any() and not mask.all():
+            axes.contour(mask, levels=[0.5], colors="white", linewidths=0.8)
+        axes.set_title(head, fontsize=9)
+        axes.set_axis_off()
+    places = np.arange(len(regions))
+    tints = [REGION_COLORS[name] for name in regions]
+    for values, shift, style in (
+        (energies, -0.2, {"color": tints, "alpha": 0.45, "label": "energy"}),
+        (effects, 0.2, {"color": tints, "label": "score lost"}),
+    ):
+        drawn = bars.bar(places + shift, np.nan_to_num(values), width=0.36, **style)
+        texts = ["undefined" if np.isnan(v) else f"{v:.2f}" for v in values]
+        bars.bar_label(drawn, texts, fontsize=7, padding=2)
+    bars.axhline(0, color="black", linewidth=0.6)
+    bars.margins(y=0.15)
+    bars.set_xticks(places, list(regions), fontsize=8)
+    bars.tick_params(axis="y", labelsize=7)
+    bars.set_title("energy (light) · score lost without it (full)", fontsize=8)
+    bars.spines[["top", "right"]].set_visible(False)
+    if title:
+        made.suptitle(title, fontsize=10)
+    return made
+
+
 def save(made: figure.Figure, path: Path, *, dpi: int = 150) -> None:
     """Writes a figure, in the format that the file's suffix names."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,8 @@ import numpy as np
 RESAMPLES = 2000
 PERMUTATIONS = 9999
 BLOCK_BYTES = 64 * 2**20
+FLOAT32 = 1e-6
+"""Rounding of stored values, relative to them: differences below it are none."""
 CACHED = 2**16
 """Counters that a processor's cache holds."""
 
@@ -369,6 +371,50 @@ def paired_effect_size(differences: np.ndarray) -> float:
     if len(kept) < 2 or np.ptp(kept) == 0 or not np.all(np.isfinite(kept)):
         return np.nan
     return float(kept.mean() / kept.std(ddof=1))
+
+
+def drawn_effect_sizes(
+    differences: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> np.ndarray:
+    """Mean over standard deviation of paired differences, of the data and resamples.
+
+    Args:
+      differences: float[n, K], a column an effect size; NaN where undefined.
+      clusters: int[n], 0 ... C - 1: rows that are resampled together.
+      resamples: Number of resamples.
+      seed: Of the draws.
+
+    Returns:
+      float64[1 + resamples, K]; NaN with fewer than two defined rows or where all are
+      equal, as `paired_effect_size` has it, here up to the rounding of float32.
+
+    Cost: O(resamples x C x K).
+    """
+    values = np.asarray(differences, np.float64)
+    count = int(clusters.max(initial=-1)) + 1
+    held = ~np.isnan(values)
+    rows = np.maximum(held.sum(axis=0), 1)
+    shift = np.where(held, values, 0.0).sum(axis=0) / rows
+    # Squares of what is left around the mean do not cancel.
+    centred = np.where(held, values - shift, 0.0)
+    member = np.zeros((count, len(values)))
+    member[clusters, np.arange(len(values))] = 1.0
+    sums, squares = member @ centred, member @ np.square(centred)
+    counts = member @ held.astype(np.float64)
+    rounding = np.square(FLOAT32 * np.abs(np.where(held, values, 0.0)).max(axis=0))
+    found = []
+    blocks = draws(count, resamples=resamples, seed=seed, columns=4)
+    for weights in itertools.chain([np.ones((1, count))], blocks):
+        n = weights @ counts
+        mean = ratio(weights @ sums, n)
+        variance = ratio(weights @ squares - n * np.square(mean), n - 1)
+        variance = np.where((n > 1) & (variance > rounding), variance, np.nan)
+        found.append((mean + shift) / np.sqrt(variance))
+    return np.concatenate(found)
 
 
 def win_rate(differences: np.ndarray) -> float:

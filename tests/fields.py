@@ -82,6 +82,10 @@ def fields(seed, kind="random", shape=SHAPE):
         "neighbour_changes": drops[0],
         "relative_neighbour_changes": np.where(drops[0] > 0.3, sums[0], -np.inf),
     }
+    made |= {
+        "region_energies": rng.dirichlet(np.ones(3)).astype(np.float32),
+        "region_effects": rng.uniform(-0.5, 1.0, 3).astype(np.float32),
+    }
     curves = rng.random((4, 9)).astype(np.float32)
     made |= {
         "insertion_scores": np.sort(curves[0]),

@@ -203,3 +203,30 @@ def test_text_and_panels_lie_on_the_sheet():
         assert box.y0 >= 0
         assert box.x1 <= high.x1
         assert box.y1 <= high.y1
+
+
+def test_the_evidence_ring_shows_every_part_and_both_bars():
+    image = np.full((40, 60, 3), 128, np.uint8)
+    mask = np.zeros((40, 60), bool)
+    mask[15:25, 20:40] = True
+    made = plot.evidence_ring(
+        image, mask.astype(float), mask, (10, 10, 30, 50), (0.5, 0.3, 0.2), (1, -0.1, 0)
+    )
+    parts, _, bars = made.axes
+    shown = parts.images[0].get_array()
+    colours = {tuple(np.round(shown[y, x], 6)) for y, x in [(20, 30), (12, 12), (1, 1)]}
+    assert len(colours) == 3
+    heights = [round(float(bar.get_height()), 6) for bar in bars.patches]
+    assert heights == [0.5, 0.3, 0.2, 1, -0.1, 0]
+    assert [t.get_text() for t in bars.get_xticklabels()] == list(plot.REGION_COLORS)
+    with pytest.raises(ValueError, match="on one grid"):
+        plot.evidence_ring(image, mask, mask[1:], (0, 0, 1, 1), (1, 0, 0), (1, 0, 0))
+
+
+def test_an_undefined_effect_is_said_in_the_picture():
+    image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8, dtype=bool)
+    made = plot.evidence_ring(
+        image, np.zeros((8, 8)), mask, (0, 0, 8, 8), [np.nan] * 3, (0.5, 0, 0)
+    )
+    texts = [text.get_text() for text in made.axes[2].texts]
+    assert texts == ["undefined"] * 3 + ["0.50", "0.00", "0.00"]

@@ -301,3 +301,26 @@ def test_rank_correlations_by_hand():
     one = np.ones((1, 4))
     assert np.isnan(correlations.weighted_spearman(x, 0 * x, one)).all()
     assert np.isnan(correlations.weighted_kendall(x, 0 * x, one)).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clustered_effect_sizes_are_those_of_a_literal_loop(seed):
+    """Rows of drawn clusters are written out one by one."""
+    rng = np.random.default_rng(seed)
+    clusters = np.array([0, 0, 0, 1, 1, 2, 3, 3, 3, 3])
+    values = rng.normal(100.0, 1.0, (10, 3))
+    values[[1, 6], [0, 1]] = np.nan
+    found = statistics.drawn_effect_sizes(values, clusters, resamples=40, seed=seed)
+    assert found.shape == (41, 3)
+    blocks = np.concatenate(list(statistics.draws(4, resamples=40, seed=seed)))
+    for times, row in zip([np.ones(4), *blocks], found, strict=True):
+        rows = [i for i, c in enumerate(clusters) for _ in range(int(times[c]))]
+        for column in range(3):
+            expected = statistics.paired_effect_size(values[rows, column])
+            np.testing.assert_allclose(row[column], expected, rtol=1e-8)
+
+
+def test_effect_sizes_without_variation_are_undefined():
+    values = np.array([[0.1, np.nan, 1.0], [0.1, np.nan, np.nan], [0.1, 2.0, np.nan]])
+    found = statistics.drawn_effect_sizes(values, np.arange(3), resamples=3)
+    assert np.isnan(found).all()

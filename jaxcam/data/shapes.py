@@ -127,6 +127,11 @@ def label(index: int, *, split: Split = "test", seed: int = 0) -> int:
     return int(_classes(_stream(index, split, seed), split)[0])
 
 
+def labels(index: int, *, split: Split = "test", seed: int = 0) -> tuple[int, ...]:
+    """The classes of all objects of one image, the explained one first."""
+    return tuple(int(c) for c in _classes(_stream(index, split, seed), split))
+
+
 def _stream(index: int, split: Split, seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, _SPLIT_SEEDS[split], index])
 

@@ -34,6 +34,7 @@ from jaxcam.metrics.complexity import (
     gini_sparseness,
     l1_complexity,
 )
+from jaxcam.metrics.evidence import evidence_ring, region_effect, region_energy
 from jaxcam.metrics.faithfulness import (
     absolute_drop,
     average_drop,
@@ -139,6 +140,7 @@ __all__ = [
     "effective_size",
     "energy_pointing_game",
     "entropy_complexity",
+    "evidence_ring",
     "f_score",
     "faithfulness_correlation",
     "gini_sparseness",
@@ -170,6 +172,8 @@ __all__ = [
     "precision",
     "random_logit",
     "recall",
+    "region_effect",
+    "region_energy",
     "relative_input_stability",
     "relevance_rank_accuracy",
     "road",

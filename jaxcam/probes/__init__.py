@@ -18,6 +18,7 @@ from jaxcam.probes.masking import masked_score
 from jaxcam.probes.neighbours import neighbour_changes, relative_neighbour_changes
 from jaxcam.probes.perturbations import perturbation_drops, perturbation_products
 from jaxcam.probes.randomize import randomized_explanations
+from jaxcam.probes.regions import region_drops
 from jaxcam.probes.road import road_lerf_scores, road_morf_scores
 from jaxcam.probes.subsets import (
     sized_subset_drops,
@@ -42,6 +43,7 @@ __all__ = [
     "perturbation_drops",
     "perturbation_products",
     "randomized_explanations",
+    "region_drops",
     "relative_neighbour_changes",
     "revealed_scores",
     "road_lerf_scores",

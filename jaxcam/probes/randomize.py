@@ -39,7 +39,7 @@ def randomized_explanations(
     """
     leaves, tree = jax.tree.flatten(explainer.params)
     rank, modules = _ranks_from_top(explainer, x)
-    drawn = [_redrawn(leaf, seed, i) for i, leaf in enumerate(leaves)]
+    drawn = [redrawn(leaf, seed, i) for i, leaf in enumerate(leaves)]
     stages = min(stages, modules)
 
     def at_stage(stage: Array) -> Array:
@@ -54,7 +54,7 @@ def randomized_explanations(
     return {"randomized_raw_saliency": jnp.moveaxis(maps, 0, 2)}
 
 
-def _redrawn(leaf: Array, seed: int, number: int) -> Array:
+def redrawn(leaf: Array, seed: int, number: int) -> Array:
     """The array with entries drawn from its own; what is no real number stays."""
     if not jnp.issubdtype(leaf.dtype, jnp.floating):
         return leaf

@@ -159,3 +159,10 @@ def test_fingerprints_follow_the_options():
 def test_specs_that_cannot_be_read(spec, message):
     with pytest.raises(ValueError, match=message):
         data.open_dataset(spec)
+
+
+def test_the_classes_of_all_objects_begin_with_the_explained_one():
+    for index in range(20):
+        assert shapes.labels(index) == (shapes.label(index),)
+        first, second = shapes.labels(index, split="two_objects")
+        assert first == shapes.label(index, split="two_objects") != second

@@ -72,15 +72,15 @@ def test_modules_become_random_from_the_top():
 
 def test_random_arrays_hold_values_of_their_own():
     leaf = jnp.asarray(np.random.default_rng(0).normal(size=(30, 20)), jnp.float32)
-    drawn = randomize._redrawn(leaf, 0, 3)
+    drawn = randomize.redrawn(leaf, 0, 3)
     assert drawn.shape == leaf.shape
     assert set(np.unique(drawn)) <= set(np.unique(leaf))
     assert (drawn == leaf).mean() < 0.05
-    assert (randomize._redrawn(leaf, 1, 3) != drawn).any()
-    assert (randomize._redrawn(leaf, 0, 4) != drawn).any()
-    assert (randomize._redrawn(jnp.abs(leaf), 0, 3) > 0).all()
+    assert (randomize.redrawn(leaf, 1, 3) != drawn).any()
+    assert (randomize.redrawn(leaf, 0, 4) != drawn).any()
+    assert (randomize.redrawn(jnp.abs(leaf), 0, 3) > 0).all()
     integers = jnp.arange(4)
-    assert randomize._redrawn(integers, 0, 0) is integers
+    assert randomize.redrawn(integers, 0, 0) is integers
 
 
 class Net(nnx.Module):
