@@ -190,6 +190,15 @@ def run_directory(model: Any, dataset: data.Dataset, settings: Mapping) -> Path:
     return Path("runs") / f"{model.name}-{data_name}-{digest}"
 
 
+def shard_ranges(
+    images: int, shard_size: int, limit: int | None = None
+) -> tuple[range, ...]:
+    """The images of each shard: fixed ranges, whatever computes them."""
+    total = images if limit is None else min(images, limit)
+    starts = range(0, total, shard_size)
+    return tuple(range(start, min(start + shard_size, total)) for start in starts)
+
+
 def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
     if precision == "highest":
         return jax.default_matmul_precision("highest")
@@ -213,6 +222,7 @@ class _Run:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.total, self.shard_size, self.keep_maps = total, shard_size, keep_maps
         self.workers = workers
+        self.shards = shard_ranges(total, shard_size)
         self.batch_size = max(1, min(batch_size, total, shard_size))
         self.rows = _devices.rows_at_a_time(self.batch_size)
         self.params = _devices.replicate(model.params)
@@ -265,7 +275,8 @@ class _Run:
 
     def in_memory(self, stop: Stop, show_progress: bool) -> results.Result:
         with self.bars(show_progress) as advance:
-            shards = self.shard_tables(self.shards(), advance, stop)
+            numbers = range(len(self.shards))
+            shards = self.shard_tables(numbers, advance, stop)
             parts = [table for _, table in shards]
         return results.Result.from_columns(rows.concatenate(parts), self.manifest())
 
@@ -273,22 +284,25 @@ class _Run:
         self, out: Path, share: tuple[int, int], stop: Stop, show_progress: bool
     ) -> results.Result:
         index, shares = share
-        own = self.shards()[index::shares]
+        own = range(len(self.shards))[index::shares]
         if not own:
             raise ValueError(
                 f"Share {index} of {shares} is empty: {self.total} images are "
-                f"{len(self.shards())} shards of {self.shard_size}; take fewer shares, "
+                f"{len(self.shards)} shards of {self.shard_size}; take fewer shares, "
                 "or a smaller shard_size."
             )
         storage.open_run(out, self.manifest())
         finished = storage.finished_shards(out)
         left = [shard for shard in own if shard not in finished]
-        images = {shard: len(self.images_of(shard)) for shard in own}
+        images = {shard: len(self.shards[shard]) for shard in own}
         total = sum(images.values())
         done = total - sum(images[shard] for shard in left)
         with self.bars(show_progress, total=total, done=done) as advance:
             for shard, table in self.shard_tables(left, advance, stop):
                 storage.write_shard(out, shard, table)
+        # Of several processes the last to finish sees every shard, and writes the end.
+        if storage.missing_shards(self.manifest(), storage.finished_shards(out)):
+            return results.load_run(out)
         return results.finish_run(out)
 
     def bars(
@@ -298,13 +312,6 @@ class _Run:
         names = (EVALUATING, *self.long_steps)
         return progress.bars(names, total or self.total, done=done, show=show)
 
-    def shards(self) -> range:
-        return range(-(-self.total // self.shard_size))
-
-    def images_of(self, shard: int) -> range:
-        start = shard * self.shard_size
-        return range(start, min(start + self.shard_size, self.total))
-
     def shard_tables(
         self, shards: Sequence[int], advance: progress.AdvanceOne, stop: Stop
     ) -> Iterator[tuple[int, rows.Table]]:
@@ -313,7 +320,7 @@ class _Run:
         Raises:
           KeyboardInterrupt: After the batch in which `stop` came to be true.
         """
-        images = {shard: self.images_of(shard) for shard in shards}
+        images = {shard: self.shards[shard] for shard in shards}
         left, parts, found = list(shards), [], 0
         with contextlib.closing(self.tables([*images.values()], advance)) as tables:
             for table, count in tables:

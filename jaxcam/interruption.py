@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 
@@ -39,9 +40,13 @@ def requests() -> Iterator[Request]:
     """The first Ctrl-C or SIGTERM is noted and said; the second ends the process.
 
     Files are written whole or not at all, so that the second loses what the first would
-    have: the shard at hand. Main thread only.
+    have: the shard at hand. Other threads
+    than the main one cannot listen and are never asked.
     """
     asked = Request()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:
