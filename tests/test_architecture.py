@@ -43,6 +43,8 @@ FLOORS = {
     "agreement": 4,
     "tables": 4,
     "rows": 4,
+    "engine_ray": 5,
+    "engines": 5,
     "evaluation": 5,
     "explanation": 5,
     "plot": 5,
