@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import os
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -39,3 +42,38 @@ def _knows_ynnpack(backend: str) -> bool:
     except Exception:  # Whatever an older or newer XLA raises, it works without.
         return False
     return True
+
+
+def keep_programs() -> Path | None:
+    """Keeps compiled programs in the user's cache directory, for later processes.
+
+    For the command line alone: it changes JAX's settings for the whole process. The
+    directory is readable by its owner only, as what lies in it is executed. A
+    directory that JAX was told of in another way is left as it is, and nothing is kept
+    where none can be made.
+
+    Returns:
+      The directory; `None` if it is JAX's own or there is none.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return None
+    folder = cache_directory() / "programs"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+    except OSError:  # A home that is not there or not ours is no reason to stop.
+        return None
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    return folder
+
+
+def cache_directory() -> Path:
+    """Where this platform's users expect jaxcam's caches."""
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+    elif sys.platform == "darwin":
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / "Library" / "Caches"
+    else:
+        root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "jaxcam"

@@ -7,6 +7,8 @@ does not exist or does not fit (the message says what to do); 130 interrupted.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,24 +64,117 @@ class Evaluate:
     limit: int | None = None
     """Only the first images."""
     batch_size: int = 16
-    """Images at a time; changes the speed, never a value."""
+    """Images at a time over all devices; changes the speed, not the values."""
+    shard_size: int = 512
+    """Images a file: what is done again after a run was killed."""
     seed: int = 0
     """Seed of everything random."""
     keep_maps: bool = True
     """Store every map: other metrics can then be computed without the model."""
     report: bool = True
     """Write report.html into the run directory."""
+    shard: str | None = None
+    """I/N: only the I-th of N shares, from 0. By default all, or what a SLURM array or
+    an indexed Kubernetes Job (with JOB_COMPLETIONS set) says."""
+    engine: Literal["local", "jax", "ray"] = "local"
+    """Many processes: each started with its share; those that jax.distributed finds on
+    TPU pods, SLURM or MPI; or tasks of a Ray cluster, which all see the run directory.
+    """
+    gpus_per_task: float = 0
+    """With --engine ray: GPUs that a task asks for."""
+    workers: int = 0
+    """Processes that decode images, instead of threads."""
+    compile_cache: bool = True
+    """Keep compiled programs in your cache directory."""
     debug: Debug = False
     """Show the Python traceback of an error."""
 
     def run(self) -> int:
         """Runs the command."""
-        import jaxcam
-        from jaxcam import _spec, evaluation, models
+        from jaxcam import interruption
 
-        model = models.load(self.model, weights=self.weights)
-        dataset = jaxcam.data.open_dataset(self.data, labels=self.labels)
-        settings = {
+        if self.compile_cache:
+            from jaxcam import _compiling
+
+            _compiling.keep_programs()
+        with interruption.requests() as asked:
+            try:
+                return self._evaluate(asked)
+            except KeyboardInterrupt:
+                _complain(
+                    "Interrupted; the same command goes on where this one stopped."
+                )
+                return asked.exit_code
+
+    def _evaluate(self, asked) -> int:
+        if self.shard is not None and self.engine != "local":
+            raise ValueError(
+                f"--engine {self.engine} shares the work itself; leave out --shard."
+            )
+        if self.engine == "jax":
+            return self._with_jax(asked)
+        if self.engine == "ray":
+            return self._with_ray(asked)
+        share = _share(self.shard)
+        if share.count > 1:
+            _complain(f"This process does share {share}.")
+        return self._finish(self.compute(share, asked, show_progress=True))
+
+    def _with_jax(self, asked) -> int:
+        from jaxcam import engines, results
+
+        with engines.jax_processes() as group:
+            _complain(f"This process does share {group.share}.")
+            result = self.compute(group.share, asked, show_progress=True)
+            if not group.wait(engines.END_WAIT_S):
+                _complain("Not every process came to the end.")
+            elif group.share.index == 0:
+                result = results.load_run(self.directory())
+            return self._finish(result)
+
+    def _with_ray(self, asked) -> int:
+        from jaxcam import engine_ray, evaluation, results
+
+        _, dataset = _opened(self)
+        out = self.directory().absolute()
+        engine_ray.run(
+            dataclasses.replace(self, out=out),
+            evaluation.shard_ranges(len(dataset), self.shard_size, self.limit),
+            out,
+            gpus=self.gpus_per_task,
+            stop=asked,
+        )
+        return self._finish(results.finish_run(out))
+
+    def compute(self, share, stop, *, show_progress: bool):
+        """Evaluates a share of the images; the result of all that is there."""
+        from jaxcam import evaluation
+
+        model, dataset = _opened(self)
+        return evaluation.evaluate(
+            model,
+            dataset,
+            out=self.directory(),
+            batch_size=self.batch_size,
+            shard_size=self.shard_size,
+            share=(share.index, share.count),
+            workers=self.workers,
+            keep_maps=self.keep_maps,
+            stop=stop,
+            show_progress=show_progress,
+            **self._settings(),
+        )
+
+    def directory(self) -> Path:
+        """The run directory."""
+        from jaxcam import evaluation
+
+        return self.out or evaluation.run_directory(*_opened(self), self._settings())
+
+    def _settings(self) -> dict:
+        from jaxcam import _spec
+
+        return {
             "methods": _spec.split_requests(self.methods),
             "metrics": _spec.split_requests(self.metrics),
             "preset": self.preset,
@@ -91,25 +186,43 @@ class Evaluate:
             "seed": self.seed,
             "limit": self.limit,
         }
-        out = self.out or evaluation.run_directory(model, dataset, settings)
-        result = evaluation.evaluate(
-            model,
-            dataset,
-            out=out,
-            batch_size=self.batch_size,
-            keep_maps=self.keep_maps,
-            show_progress=True,
-            **settings,
-        )
-        _show(result)
-        if self.report:
-            grid = {
-                "size": model.input.size,
-                "crop_fraction": model.input.crop_fraction,
-            }
-            _say(f"\n{_reported(out, dataset=dataset, **grid)}")
-        _say(f"Every value of every image is in {out}.")
+
+    def _finish(self, result) -> int:
+        if result.n_missing:
+            _say(
+                f"{result.n_missing} images are left to other processes. Directories "
+                "of several are joined by jaxcam merge."
+            )
+        else:
+            _show(result)
+            if self.report:
+                model, dataset = _opened(self)
+                grid = {
+                    "size": model.input.size,
+                    "crop_fraction": model.input.crop_fraction,
+                }
+                _say(f"\n{_reported(self.directory(), dataset=dataset, **grid)}")
+        _say(f"Every value of every image is in {self.directory()}.")
         return EXIT_OK
+
+
+@functools.cache
+def _opened(command: Evaluate) -> tuple:
+    """The model and the data set of a command, once a process."""
+    import jaxcam
+    from jaxcam import models
+
+    model = models.load(command.model, weights=command.weights)
+    return model, jaxcam.data.open_dataset(command.data, labels=command.labels)
+
+
+def _share(written: str | None):
+    """The share of this process: as written, or as its job array says."""
+    from jaxcam import shares
+
+    if written is not None:
+        return shares.parse(written)
+    return shares.from_environment(os.environ)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -459,7 +572,7 @@ class Merge:
         from jaxcam import results, storage
 
         storage.merge(self.runs, self.out)
-        _show(results.load_run(self.out))
+        _show(results.finish_run(self.out))
         return EXIT_OK
 
 

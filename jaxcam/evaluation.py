@@ -9,15 +9,16 @@ import dataclasses
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxcam import (
+    _devices,
     _spec,
     data,
     methods,
@@ -32,6 +33,9 @@ from jaxcam import (
 from jaxcam.metrics import presets
 
 Targets = Literal["auto", "predicted", "label"]
+
+Stop: TypeAlias = Callable[[], bool]
+"""Whether a run shall end after the batch at hand."""
 
 DEFAULT_METHODS = ("cam", "grad_cam")
 
@@ -87,8 +91,11 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 16,
     shard_size: int = 512,
+    share: tuple[int, int] = (0, 1),
+    workers: int = 0,
     keep_maps: bool = True,
     floors: bool = True,
+    stop: Stop = lambda: False,
     show_progress: bool = False,
 ) -> results.Result:
     """Explains a model's decisions on a data set and scores the explanations.
@@ -114,18 +121,28 @@ def evaluate(
       precision: See `Settings`.
       seed: See `Settings`.
       limit: Only the first images.
-      batch_size: Images at a time. Changes the speed, never a value.
-      shard_size: Images a file.
+      batch_size: Images at a time, split between the devices of this process and
+        rounded up to their number; halved if they run out of memory. CPUs take
+        `_devices.CPU_ROWS` each, whatever it is, so that values are equal to the bit;
+        elsewhere they agree to rounding.
+      shard_size: Images a file, which is what is done again after an interruption.
+      share: `(i, n)`: only the i-th of n shares of the shards, from 0. The shares are
+        computed by as many processes, into one directory or into several that
+        `jaxcam.storage.merge` joins.
+      workers: Decoding processes instead of threads, see `jaxcam.data.batches`.
       keep_maps: Stores the methods' maps at their native resolution, so that other
         metrics can be computed later without the model.
       floors: False leaves out the floors and the ceiling.
+      stop: Asked after every batch; once it is true the run ends there with a
+        `KeyboardInterrupt`, and can be gone on with as after any other end.
       show_progress: Shows a progress bar.
 
     Returns:
       The results, one row an image, target and method.
 
     Raises:
-      ValueError: An unknown name or option; a run directory of other settings.
+      ValueError: An unknown name or option; a run directory of other settings; a share
+        without images, or without a directory.
     """
     if isinstance(dataset, str | Path):
         dataset = data.open_dataset(dataset)
@@ -144,11 +161,24 @@ def evaluate(
     total = len(dataset) if limit is None else min(limit, len(dataset))
     if total == 0:
         raise ValueError(f"{dataset.name} has no images; give another data set.")
-    run = _Run(model, dataset, settings, total, batch_size, shard_size, keep_maps)
+    _check_share(share, out)
+    run = _Run(
+        model, dataset, settings, total, batch_size, shard_size, workers, keep_maps
+    )
     with _matmul_precision(precision):
         if out is None:
-            return run.in_memory(show_progress)
-        return run.on_disk(Path(out), show_progress)
+            return run.in_memory(stop, show_progress)
+        return run.on_disk(Path(out), share, stop, show_progress)
+
+
+def _check_share(share: tuple[int, int], out: Any) -> None:
+    index, shares = share
+    if not 0 <= index < shares:
+        raise ValueError(
+            f"share={index}/{shares}: shares are numbered from 0 to {shares - 1}."
+        )
+    if shares > 1 and out is None:
+        raise ValueError("A share of a run needs a run directory; give out=.")
 
 
 def run_directory(model: Any, dataset: data.Dataset, settings: Mapping) -> Path:
@@ -158,6 +188,15 @@ def run_directory(model: Any, dataset: data.Dataset, settings: Mapping) -> Path:
     digest = hashlib.sha256(described.encode()).hexdigest()[:8]
     data_name = "".join(c if c.isalnum() or c in "-_." else "-" for c in dataset.name)
     return Path("runs") / f"{model.name}-{data_name}-{digest}"
+
+
+def shard_ranges(
+    images: int, shard_size: int, limit: int | None = None
+) -> tuple[range, ...]:
+    """The images of each shard: fixed ranges, whatever computes them."""
+    total = images if limit is None else min(images, limit)
+    starts = range(0, total, shard_size)
+    return tuple(range(start, min(start + shard_size, total)) for start in starts)
 
 
 def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
@@ -170,11 +209,23 @@ class _Run:
     """One evaluation: its compiled programs, and rows as they come."""
 
     def __init__(
-        self, model, dataset, settings, total, batch_size, shard_size, keep_maps
+        self,
+        model,
+        dataset,
+        settings,
+        total,
+        batch_size,
+        shard_size,
+        workers,
+        keep_maps,
     ) -> None:
         self.model, self.dataset, self.settings = model, dataset, settings
         self.total, self.shard_size, self.keep_maps = total, shard_size, keep_maps
+        self.workers = workers
+        self.shards = shard_ranges(total, shard_size)
         self.batch_size = max(1, min(batch_size, total, shard_size))
+        self.rows = _devices.rows_at_a_time(self.batch_size)
+        self.params = _devices.replicate(model.params)
         self.classes = programs.outputs_of_classes(model, dataset)
         self.follow_labels = _follows_labels(
             model, dataset, settings.targets, fits=self.classes is not None
@@ -227,48 +278,103 @@ class _Run:
             },
         )
 
-    def in_memory(self, show_progress: bool) -> results.Result:
+    def in_memory(self, stop: Stop, show_progress: bool) -> results.Result:
         with self.bars(show_progress) as advance:
-            parts = list(self.tables(0, self.total, advance))
+            numbers = range(len(self.shards))
+            shards = self.shard_tables(numbers, advance, stop)
+            parts = [table for _, table in shards]
         return results.Result.from_columns(rows.concatenate(parts), self.manifest())
 
-    def on_disk(self, out: Path, show_progress: bool) -> results.Result:
+    def on_disk(
+        self, out: Path, share: tuple[int, int], stop: Stop, show_progress: bool
+    ) -> results.Result:
+        index, shares = share
+        own = range(len(self.shards))[index::shares]
+        if not own:
+            raise ValueError(
+                f"Share {index} of {shares} is empty: {self.total} images are "
+                f"{len(self.shards)} shards of {self.shard_size}; take fewer shares, "
+                "or a smaller shard_size."
+            )
         storage.open_run(out, self.manifest())
-        done = storage.finished_shards(out)
-        shards = range(-(-self.total // self.shard_size))
-        finished = sum(len(self.images_of(shard)) for shard in shards if shard in done)
-        with self.bars(show_progress, done=finished) as advance:
-            for shard in shards:
-                if shard in done:
-                    continue
-                images = self.images_of(shard)
-                parts = list(self.tables(images.start, images.stop, advance))
-                storage.write_shard(out, shard, rows.concatenate(parts))
+        finished = storage.finished_shards(out)
+        left = [shard for shard in own if shard not in finished]
+        images = {shard: len(self.shards[shard]) for shard in own}
+        total = sum(images.values())
+        done = total - sum(images[shard] for shard in left)
+        with self.bars(show_progress, total=total, done=done) as advance:
+            for shard, table in self.shard_tables(left, advance, stop):
+                storage.write_shard(out, shard, table)
+        # Of several processes the last to finish sees every shard, and writes the end.
+        if storage.missing_shards(self.manifest(), storage.finished_shards(out)):
+            return results.load_run(out)
         return results.finish_run(out)
 
-    def bars(self, show: bool, done: int = 0) -> contextlib.AbstractContextManager:
+    def bars(
+        self, show: bool, total: int | None = None, done: int = 0
+    ) -> contextlib.AbstractContextManager:
         """A bar for the images, and one for each probe that takes long."""
         names = (EVALUATING, *self.long_steps)
-        return progress.bars(names, self.total, done=done, show=show)
+        return progress.bars(names, total or self.total, done=done, show=show)
 
-    def images_of(self, shard: int) -> range:
-        start = shard * self.shard_size
-        return range(start, min(start + self.shard_size, self.total))
+    def shard_tables(
+        self, shards: Sequence[int], advance: progress.AdvanceOne, stop: Stop
+    ) -> Iterator[tuple[int, rows.Table]]:
+        """Shards with their rows, as each is complete.
+
+        Raises:
+          KeyboardInterrupt: After the batch in which `stop` came to be true.
+        """
+        images = {shard: self.shards[shard] for shard in shards}
+        left, parts, found = list(shards), [], 0
+        with contextlib.closing(self.tables([*images.values()], advance)) as tables:
+            for table, count in tables:
+                parts.append(table)
+                found += count
+                if found == len(images[left[0]]):
+                    yield left.pop(0), rows.concatenate(parts)
+                    parts, found = [], 0
+                if stop():
+                    raise KeyboardInterrupt
 
     def tables(
-        self, start: int, stop: int, advance: progress.AdvanceOne
-    ) -> Iterator[rows.Table]:
-        """Rows of the images `[start, stop)`, a batch at a time, fetched late."""
+        self, spans: Sequence[range], advance: progress.AdvanceOne
+    ) -> Iterator[tuple[rows.Table, int]]:
+        """Rows of the images, a batch at a time; smaller ones if memory runs out."""
+        left = [span for span in spans if span]
+        while left:
+            try:
+                with contextlib.closing(self.stream(left, advance)) as tables:
+                    for table, count in tables:
+                        left[0] = left[0][count:]
+                        left = [span for span in left if span]
+                        yield table, count
+            except jax.errors.JaxRuntimeError as error:
+                fewer = _devices.halved(self.rows)
+                if fewer is None or not _devices.is_out_of_memory(error):
+                    raise
+                warnings.warn(
+                    f"The device has too little memory for {self.rows} images at once; "
+                    f"going on with {fewer}.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+                self.rows = fewer
+
+    def stream(
+        self, spans: Sequence[range], advance: progress.AdvanceOne
+    ) -> Iterator[tuple[rows.Table, int]]:
+        """Rows of the images, a batch at a time, fetched late."""
         stream = data.batches(
             self.dataset,
             size=self.model.input.size,
-            batch_size=self.batch_size,
+            batch_size=self.rows,
             geometry=self.settings.geometry,
             border=self.settings.border,
             crop_fraction=self.model.input.crop_fraction,
             interpolation=self.model.input.interpolation,
-            start=start,
-            stop=stop,
+            spans=spans,
+            workers=self.workers,
         )
         self.stopped.clear()
         # Scores are computed and fetched beside the next batches' explanations.
@@ -288,22 +394,27 @@ class _Run:
                 for future in waiting:
                     future.cancel()
 
-    def counted(self, future: Any, advance: progress.AdvanceOne) -> rows.Table:
+    def counted(
+        self, future: Any, advance: progress.AdvanceOne
+    ) -> tuple[rows.Table, int]:
         table, images = future.result()
         advance(EVALUATING, images)
-        return table
+        return table, images
 
     def explained(self, batch: Mapping[str, Any]) -> tuple[Any, Any, dict, tuple]:
         """Starts the explanation of a batch; what it returns may not be ready yet."""
         truth = programs.truth_fields(batch, self.settings.preset)
-        images = jnp.asarray(batch["image"])
+        candidates = batch["candidates"]
+        images, allowed, ids = _devices.split(
+            (
+                batch["image"],
+                programs.allowed_classes(self.classes, candidates, self.outputs),
+                programs.id_hashes(batch["id"]),
+            )
+        )
+        key = jax.random.key(self.settings.seed)
         answer, maps = self.explain(
-            self.model.params,
-            images,
-            programs.allowed_classes(self.classes, batch["candidates"], self.outputs),
-            jax.random.key(self.settings.seed),
-            programs.id_hashes(batch["id"]),
-            truth["mask"],
+            self.params, images, allowed, key, ids, truth["mask"]
         )
         return truth, images, answer, maps
 
@@ -319,14 +430,22 @@ class _Run:
         """The rows of an explained batch, and how many images they are of."""
         count = int(np.sum(np.asarray(batch["index"]) >= 0))
 
+        shown = dict.fromkeys(self.long_steps, 0.0)
+
         def step(probe: str, steps: int) -> None:
             if self.stopped.is_set():
                 raise concurrent.futures.CancelledError
+            shown[probe] += steps * count / self.long_steps[probe]
             advance(probe, steps * count / self.long_steps[probe])
 
-        with _matmul_precision(self.settings.precision):  # Belongs to the thread.
-            out = self.score_maps(batch, truth, images, answer, maps, step)
-        fetched = jax.device_get(out)
+        try:
+            with _matmul_precision(self.settings.precision):  # Belongs to the thread.
+                out = self.score_maps(batch, truth, images, answer, maps, step)
+            fetched = jax.device_get(out)
+        except jax.errors.JaxRuntimeError:
+            for probe, done in shown.items():  # The batch is done again if it can be.
+                advance(probe, -done)
+            raise
         table = rows.table(
             batch,
             self.settings.methods,
@@ -352,12 +471,12 @@ class _Run:
         place = programs.place_program(
             self.requests, shape, whole=self.whole, method=self.resize
         )
-        placed, status = place(maps, jnp.asarray(batch["extent"]))
+        placed, status = place(maps, _devices.split(batch["extent"]))
         shared = truth | {name: answer[name] for name in programs.ANSWERS}
         asked = ()
         if self.probes:
             inputs = programs.model_inputs(self.model, images)
-            asked = self.ask(self.model.params, inputs, shared, placed, step)
+            asked = self.ask(self.params, inputs, shared, placed, step)
         return {
             "values": self.score(shared, placed, asked),
             "status": status,

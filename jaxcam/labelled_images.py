@@ -152,7 +152,7 @@ def read(
         geometry=geometry,
         crop_fraction=spec.crop_fraction,
         interpolation=spec.interpolation,
-        stop=total,
+        spans=[range(total)],
     )
     images, labels, ids = [], [], []
     skipped = {"without a class": 0, "unreadable": 0}

@@ -18,7 +18,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxcam import _compiling, _spec, registry
+from jaxcam import _devices, _spec, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
 
@@ -446,7 +446,7 @@ def score_program(columns: tuple[Column, ...]) -> Callable[..., dict[str, Array]
 
         return _over_rows(one, shared, (raw_saliency, answers))
 
-    return jax.jit(program)
+    return _devices.over_batch(program, (0, 1, 1), 1)
 
 
 def probe_fields(columns: Iterable[Column]) -> tuple[Field, ...]:
@@ -590,7 +590,8 @@ def _answering(
             answers |= run("maps", ask, here, dict(zip(derived, made, strict=True)))
         return answers
 
-    return _compiling.jit_network(program)
+    axes = None, 0, 0, 1
+    return _devices.over_batch(program, axes, 1, network=True)
 
 
 def _probe_kind(spec: _spec.ProbeSpec, inputs: Iterable[Field]) -> str:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxcam import _compiling, _numerics, _spec, methods, ops, plan, registry
+from jaxcam import _devices, _numerics, _spec, methods, ops, plan, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
 from jaxcam.probes import inputs
@@ -84,7 +84,8 @@ def explain_program(
         }
         return answer, tuple(maps[str(request)] for request in requests)
 
-    return _compiling.jit_network(program)
+    axes = None, 0, 0, None, 0, 0
+    return _devices.over_batch(program, axes, 0, network=True)
 
 
 @functools.lru_cache(maxsize=8)
@@ -160,7 +161,7 @@ def place_program(
         statuses = jnp.stack([jax.vmap(status)(native) for native in maps])
         return jnp.stack(placed), statuses
 
-    return jax.jit(program)
+    return _devices.over_batch(program, (0, 0), 1)
 
 
 def _placed(
@@ -199,10 +200,10 @@ def status(saliency: Array) -> Array:
 
 def truth_fields(batch: Any, preset: str) -> dict[str, Array]:
     """Fields of a batch that metrics read, boxes as a preset wants them."""
-    truth = {name: jnp.asarray(batch[name]) for name in TRUTH}
+    truth = {name: np.asarray(batch[name]) for name in TRUTH}
     if presets.get(preset).whole_boxes:
-        truth["boxes"] = jnp.floor(truth["boxes"])
-    return truth
+        truth["boxes"] = np.floor(truth["boxes"])
+    return _devices.split(truth)
 
 
 def outputs_of_classes(model: Any, dataset: Any) -> np.ndarray | None:

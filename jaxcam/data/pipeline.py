@@ -30,12 +30,12 @@ def batches(
     crop_fraction: float = 1.0,
     interpolation: geometry_module.Interpolation = "bilinear",
     canvas: tuple[int, int] | None = None,
-    start: int = 0,
-    stop: int | None = None,
+    spans: Sequence[range] | None = None,
     images: bool = True,
     threads: int = THREADS,
+    workers: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """Batches of equal shapes; the last one is padded, no row is ever left out.
+    """Batches of equal shapes; the last of a span is padded, no row is ever left out.
 
     Args:
       dataset: The rows.
@@ -50,10 +50,12 @@ def batches(
       canvas: Rows and columns of the truth's canvas, under "original"; by default the
         largest of the data set, whatever part of it is read. An image that does not
         fit is not valid.
-      start: First row.
-      stop: One past the last row.
+      spans: Rows to read, one span after the other; all of them by default. No batch
+        holds rows of two spans, and what lies behind the last row is left out.
       images: False leaves images unread: `image` is then not among the arrays.
       threads: Decoding threads, at most four.
+      workers: Decoding processes instead of threads, where decoding in Python is what
+        takes the time; each loads the data set's records anew.
 
     Returns:
       An iterator of dicts: `index` int64[B] (-1 for padding); `id`, `category` and
@@ -66,8 +68,7 @@ def batches(
     Raises:
       ValueError: An option is not known, or a number is out of range.
     """
-    _check(size, batch_size, geometry, border, crop_fraction, interpolation, start)
-    stop = len(dataset) if stop is None else min(stop, len(dataset))
+    _check(size, batch_size, geometry, border, crop_fraction, interpolation)
     if geometry != "original":
         canvas = size
     elif canvas is None:
@@ -75,7 +76,9 @@ def batches(
     options = _Options(
         size, canvas, geometry, border, crop_fraction, interpolation, images
     )
-    return _stream(_Reader(dataset, options, stop), start, batch_size, threads)
+    spans = [range(len(dataset))] if spans is None else spans
+    rows = _padded(spans, batch_size, len(dataset))
+    return _stream(_Reader(dataset, options, rows), batch_size, threads, workers)
 
 
 def largest_shape(dataset: records.Dataset) -> tuple[int, int]:
@@ -101,9 +104,7 @@ class _Options:
     images: bool
 
 
-def _check(
-    size, batch_size, geometry, border, crop_fraction, interpolation, start
-) -> None:
+def _check(size, batch_size, geometry, border, crop_fraction, interpolation) -> None:
     for name, value, kinds in (
         ("geometry", geometry, typing.get_args(geometry_module.Geometry)),
         ("border", border, typing.get_args(Border)),
@@ -116,20 +117,29 @@ def _check(
         if value not in kinds:
             known = ", ".join(map(repr, kinds))
             raise ValueError(f"{name}={value!r} is not known; choose one of {known}.")
-    if min(*size, batch_size) < 1 or start < 0 or not 0 < crop_fraction <= 1:
+    if min(*size, batch_size) < 1 or not 0 < crop_fraction <= 1:
         raise ValueError(
-            f"size={size}, batch_size={batch_size}, start={start} and "
-            f"crop_fraction={crop_fraction}: sizes must be at least 1, start 0, and "
-            "the fraction in (0, 1]."
+            f"size={size}, batch_size={batch_size} and crop_fraction={crop_fraction}: "
+            "sizes must be at least 1, and the fraction in (0, 1]."
         )
 
 
+def _padded(spans: Sequence[range], batch_size: int, length: int) -> np.ndarray:
+    """Numbers of the rows, -1 where a span's last batch is padded."""
+    if any(span.start < 0 or span.step != 1 for span in spans):
+        raise ValueError(f"spans={list(spans)}: spans start at 0 and leave no row out.")
+    parts = [np.zeros(0, np.int64)]
+    for span in spans:
+        rows = np.arange(span.start, min(span.stop, length))
+        parts += [rows, np.full(-len(rows) % batch_size, -1)]
+    return np.concatenate(parts)
+
+
 def _stream(
-    reader: _Reader, start: int, batch_size: int, threads: int
+    reader: _Reader, batch_size: int, threads: int, workers: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows are read in threads, a bounded number ahead of the batch in use."""
-    count = -(-max(reader.stop - start, 0) // batch_size) * batch_size
-    if count == 0:
+    """Rows are read in threads or processes, a bounded number ahead of their use."""
+    if not len(reader.rows):
         return
     import grain
 
@@ -137,19 +147,28 @@ def _stream(
         num_threads=min(max(threads, 1), MOST_THREADS),
         prefetch_buffer_size=BATCHES_AHEAD * batch_size,
     )
-    rows = grain.MapDataset.range(start, start + count).map(reader.row)
-    yield from rows.to_iter_dataset(ahead).batch(batch_size, batch_fn=_collate)
+    rows = grain.MapDataset.range(len(reader.rows)).map(reader.row)
+    if not workers:
+        rows = rows.to_iter_dataset(ahead)
+    else:
+        each = -(-BATCHES_AHEAD * batch_size // workers)
+        rows = rows.to_iter_dataset(grain.ReadOptions(1, each)).mp_prefetch(
+            grain.MultiprocessingOptions(workers, per_worker_buffer_size=each)
+        )
+    yield from rows.batch(batch_size, batch_fn=_collate)
 
 
 class _Reader:
     """Reads one row; what it raises becomes the row's reason."""
 
-    def __init__(self, dataset: records.Dataset, options: _Options, stop: int) -> None:
-        self.dataset, self.options, self.stop = dataset, options, stop
+    def __init__(
+        self, dataset: records.Dataset, options: _Options, rows: np.ndarray
+    ) -> None:
+        self.dataset, self.options, self.rows = dataset, options, rows
 
-    def row(self, index: int) -> Row:
-        index = int(index)
-        if index >= self.stop:
+    def row(self, position: int) -> Row:
+        index = int(self.rows[int(position)])
+        if index < 0:
             return self.empty(-1, None, PADDING)
         record = self.dataset.records[index]
         try:

@@ -314,8 +314,7 @@ class _Plan:
             geometry=scientific.get("geometry", "squash"),
             border="ignore",
             crop_fraction=about.get("crop_fraction") or 1.0,
-            start=images.start,
-            stop=images.stop,
+            spans=[images],
             images=False,
         )
 

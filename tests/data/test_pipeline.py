@@ -48,14 +48,12 @@ def white(height, width):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 5, 8])
-@pytest.mark.parametrize(("start", "stop"), [(0, None), (2, 6), (5, 99), (7, 7)])
-def test_shapes_and_order(batch_size, start, stop):
+@pytest.mark.parametrize("span", [range(7), range(2, 6), range(5, 99), range(7, 7)])
+def test_shapes_and_order(batch_size, span):
     dataset = data.open_dataset("shapes:test,n=7")
-    expected = list(range(7))[start:stop]
+    expected = list(range(7))[span.start : span.stop]
     batches = list(
-        data.batches(
-            dataset, size=(32, 24), batch_size=batch_size, start=start, stop=stop
-        )
+        data.batches(dataset, size=(32, 24), batch_size=batch_size, spans=[span])
     )
     assert len(batches) == -(-len(expected) // batch_size)
     for batch in batches:
@@ -93,7 +91,9 @@ def test_a_row_does_not_depend_on_its_batch():
         return [r for r in made if r["index"] >= 0]
 
     expected = rows(9)
-    for other in (rows(4), rows(2, threads=4), rows(1, threads=1), rows(3, start=6)):
+    later = rows(3, spans=[range(6, 23), range(2)])
+    assert [r["index"] for r in later] == [6, 7, 8, 0, 1]
+    for other in (rows(4), rows(2, threads=4), rows(1, threads=1), later):
         for row in other:
             for name, value in expected[row["index"]].items():
                 np.testing.assert_array_equal(row[name], value)
@@ -216,9 +216,13 @@ def test_the_canvas_is_that_of_the_whole_data_set_or_as_given():
         )
         return batch["mask"].shape[1:], batch["reason"]
 
-    assert shape(stop=1) == shape(stop=1, canvas=None) == ((11, 9), [""])
-    assert shape(stop=1, canvas=(12, 12)) == ((12, 12), [""])
-    assert shape(start=1, canvas=(10, 10)) == (
+    assert (
+        shape(spans=[range(1)])
+        == shape(spans=[range(1)], canvas=None)
+        == ((11, 9), [""])
+    )
+    assert shape(spans=[range(1)], canvas=(12, 12)) == ((12, 12), [""])
+    assert shape(spans=[range(1, 2)], canvas=(10, 10)) == (
         (10, 10),
         ["the image is 11 x 4, the canvas 10 x 10"],
     )
@@ -282,7 +286,7 @@ def test_threads_end_with_the_stream():
         ({"border": "skip"}, "choose one of 'ignore', 'foreground', 'background'"),
         ({"batch_size": 0}, "batch_size=0"),
         ({"size": (0, 8)}, "sizes must be at least 1"),
-        ({"start": -1}, "start 0"),
+        ({"spans": [range(-1, 2)]}, "spans start at 0"),
         ({"crop_fraction": 1.5}, r"the fraction in \(0, 1\]"),
     ],
 )
@@ -317,7 +321,9 @@ def test_a_run_over_damaged_pets_loses_nothing(pets):
 
 def test_the_real_pets(shared_dir):
     dataset = data.open_dataset(shared_dir / "data" / "oxford_pets")
-    rows = all_rows(data.batches(dataset, size=(64, 64), batch_size=16, stop=48))
+    rows = all_rows(
+        data.batches(dataset, size=(64, 64), batch_size=16, spans=[range(48)])
+    )
     assert all(r["valid"] for r in rows)
     shares = [r["mask"].mean() for r in rows]
     assert 0.1 < np.mean(shares) < 0.5
@@ -330,7 +336,9 @@ def test_the_real_pets(shared_dir):
 def test_the_pet_with_an_empty_trimap(shared_dir):
     dataset = data.open_dataset(shared_dir / "data" / "oxford_pets")
     at = [r.id for r in dataset.records].index("Abyssinian_34")
-    (batch,) = data.batches(dataset, size=(64, 64), batch_size=1, start=at, stop=at + 1)
+    (batch,) = data.batches(
+        dataset, size=(64, 64), batch_size=1, spans=[range(at, at + 1)]
+    )
     assert batch["valid"].all()
     assert not batch["mask"].any()
     assert not batch["box_valid"].any()
