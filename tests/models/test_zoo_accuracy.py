@@ -11,7 +11,10 @@ from jaxcam.data import geometry
 
 
 def of_one_breed(folder):
-    """uint8[58, 224, 224, 3] of the pets whose breed is one class of ImageNet's."""
+    """Centre crops of the pets whose breed is one class of ImageNet's, and the classes.
+
+    The short side is resized to 256 and 224 x 224 are kept, as classifiers are tested.
+    """
     with (folder / "labels.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     rows = [row for row in rows if len(row["imagenet_ok_top1"].split()) == 1]
@@ -19,7 +22,7 @@ def of_one_breed(folder):
     for row in rows:
         with Image.open(folder / "images" / f"{row['file']}.jpg") as image:
             pixels = np.asarray(image.convert("RGB"))
-        frame = geometry.frame(pixels.shape[:2], (224, 224), "squash")
+        frame = geometry.frame(pixels.shape[:2], (224, 224), "crop", 224 / 256)
         images.append(geometry.resize_image(pixels, frame))
     return np.stack(images), np.array([int(row["imagenet_ok_top1"]) for row in rows])
 
