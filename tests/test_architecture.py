@@ -58,7 +58,7 @@ FLOORS = {
     "training": 5,
     "labelled_images": 5,
     "finetuning": 5,
-    "multiverse": 5,
+    "multiverse": 6,
     "experiments": 6,
     "reports": 6,
     "cli": 7,
