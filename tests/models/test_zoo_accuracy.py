@@ -37,7 +37,7 @@ def of_one_breed(folder):
     ],
 )
 def test_pets_whose_breed_is_a_class(shared_dir, name, file, right):
-    """How many of 58 an independent run named; a resize apart may turn one or two."""
+    """About as many of 58 as an independent run named, whose resizing is not known."""
     model = models.load(name, weights=shared_dir / "weights" / file)
     images, classes = of_one_breed(shared_dir / "data" / "oxford_pets")
     assert len(images) == 58
@@ -49,4 +49,4 @@ def test_pets_whose_breed_is_a_class(shared_dir, name, file, right):
     )
     if model.class_to_output is not None:
         scores = scores[:, model.class_to_output]
-    assert abs(int((scores.argmax(1) == classes).sum()) - right) <= 2
+    assert abs(int((scores.argmax(1) == classes).sum()) - right) <= 3
