@@ -137,6 +137,13 @@ def test_matplotlib_keeps_its_settings(result):
     assert dict(rcParams) == before
 
 
+def test_names_are_no_formulas(result):
+    made = plot.distribution({"costs $1$_2": result, "b": result}, "dice")
+    labels = made.axes[0].get_yticklabels()
+    assert labels[0].get_text() == "cam @ costs $1$_2"
+    assert not any(label.get_parse_math() for label in labels)
+
+
 def test_what_cannot_be_drawn_is_refused(result):
     with pytest.raises(ValueError, match="no curve 'deletion_curve'"):
         plot.curves(result, "deletion_curve")

@@ -122,6 +122,7 @@ def chromium():
 
     def run(path, *options, profile):
         command = [found, "--headless", "--no-sandbox", "--disable-gpu"]
+        command += ["--disable-dev-shm-usage"]  # Containers have little of it.
         command += ["--enable-logging=stderr", f"--user-data-dir={profile}"]
         command += ["--host-resolver-rules=MAP * ~NOTFOUND", *options, path.as_uri()]
         return subprocess.run(
