@@ -459,7 +459,7 @@ class Report:
     by: str | None = None
     """Metric that tells good images from bad ones; energy_pointing_game by default."""
     size: int | None = None
-    """Side of the model's grid, where its name does not tell."""
+    """Side of the model's grid, where the run does not tell."""
     debug: Debug = False
     """Show the Python traceback of an error."""
 

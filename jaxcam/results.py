@@ -126,6 +126,13 @@ class Result:
         return bool(model.get("trained", True))
 
     @property
+    def directory(self) -> Path | None:
+        """The run directory; `None` for results in memory or of several directories."""
+        paths = getattr(self.columns, "paths", ())
+        found = {path.parent.parent for path in paths}
+        return found.pop() if len(found) == 1 else None
+
+    @property
     def n_missing(self) -> int:
         """Rows of the data set that are not there: the run is not finished.
 

@@ -28,6 +28,7 @@ MANIFEST = "manifest.json"
 SHARDS = "shards"
 SUMMARY = "summary.json"
 ERRORS = "errors.jsonl"
+MULTIVERSE = "multiverse.json"
 
 _PACKAGES = ("jaxcam-eval", "jax", "jaxlib", "flax", "numpy")
 _FOOTER = b"jaxcam"

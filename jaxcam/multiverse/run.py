@@ -22,7 +22,6 @@ from jaxcam import columns, data, progress, registry, results, storage
 from jaxcam.multiverse import curves, picture, sweep, table, universes, verdicts
 
 FOLDER = "multiverse"
-RECORD = "multiverse.json"
 FLOORS = ("centre", "uniform")
 """Floors that need nothing but the shape of the image."""
 
@@ -153,7 +152,7 @@ def explore(
         for verdict in verdicts.judge(question, total[name], plan.methods, plan.pairs)
     ]
     made = Multiverse(plan.questions, tuple(said))
-    storage.write_json(run / RECORD, made.record())
+    storage.write_json(run / storage.MULTIVERSE, made.record())
     return made
 
 

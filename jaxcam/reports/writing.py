@@ -22,10 +22,10 @@ from jaxcam import (
     registry,
     results,
     statistics,
+    storage,
     summaries,
     tables,
 )
-from jaxcam.models import catalogue
 from jaxcam.reports import choosing, figures, findings, gallery
 
 NAME = "report.html"
@@ -88,8 +88,8 @@ def report(
       pictures: Images of each kind in the gallery; 0 leaves it out.
       by: Metric that decides which images are good or bad; the energy pointing game by
         default.
-      size: Rows and columns of the grid on which maps met the truth; by default that
-        of the run's network, if it is known, or 224 x 224.
+      size: Rows and columns of the grid on which maps met the truth; by default what
+        the run's manifest says, or 224 x 224.
       crop_fraction: Of the network, for runs with `geometry="crop"`.
 
     Returns:
@@ -112,6 +112,15 @@ def report(
     temporary.write_text(page, encoding="utf-8")
     os.replace(temporary, place)
     return place
+
+
+def _universes_of(result: results.Result) -> Path | None:
+    """What `jaxcam multiverse` wrote, unless shards were added since."""
+    path = result.directory / storage.MULTIVERSE
+    if not path.is_file():
+        return None
+    newest = max(shard.stat().st_mtime_ns for shard in result.columns.paths)
+    return path if path.stat().st_mtime_ns >= newest else None
 
 
 def _place(runs: comparison.Runs, out: str | Path | None) -> Path:
@@ -201,6 +210,7 @@ class _Shown:
             "skills": self.grids(skills, floors_left_out=(results.FLOOR,)),
             "comparison": compared,
             "verdicts": findings.verdicts(compared),
+            "universes": self.universes(),
             "box_table": boxed,
             "box_figures": self.box_figures(draw, boxed, records),
             "thresholds": self.threshold_figures(draw),
@@ -218,6 +228,23 @@ class _Shown:
             "arrows": tables.ARROWS,
             "floor": results.FLOOR,
         }
+
+    def universes(self) -> dict[str, dict[str, Any]]:
+        """What all conventions say of two methods, by `a b` and `b a`."""
+        found = {}
+        for label, result in self.runs.items():
+            path = None if result.directory is None else _universes_of(result)
+            if path is None:
+                continue
+            record = json.loads(path.read_text(encoding="utf-8"))
+            for said in record["verdicts"]:
+                if said["question"] == "region" and said["universes"]:
+                    a, b = (self.name(said[side], label) for side in ("a", "b"))
+                    hangs = [axis["axis"] for axis in said["axes"] if axis["decides"]]
+                    found[f"{a} {b}"] = said | {"wins": said["share"], "hangs": hangs}
+                    lost = {"wins": 1 - said["share"], "hangs": hangs}
+                    found[f"{b} {a}"] = said | lost
+        return found
 
     def title(self) -> str:
         names = [_model(result) for result in self.runs.values()]
@@ -578,9 +605,8 @@ def _glossary(result: results.Result, metrics: Sequence[str]) -> list[dict[str, 
 
 
 def _input_size(result: results.Result) -> tuple[int, int]:
-    model = result.manifest["scientific"].get("model") or {}
-    row = catalogue.ROWS.get(str(model.get("name")))
-    return DEFAULT_SIZE if row is None else row.input.size
+    grid = result.manifest.get("operational", {}).get("grid")
+    return tuple(grid) if grid else DEFAULT_SIZE
 
 
 def _rendered(content: Mapping[str, Any]) -> str:

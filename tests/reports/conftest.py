@@ -85,7 +85,8 @@ def made_up(seed=0, images=IMAGES, methods=METHODS, model="shapes_net", evil=Tru
         "border": "ignore",
         "explained": "label",
     }
-    manifest = {"scientific": scientific, "operational": {"note": EVIL}}
+    operational = {"note": EVIL, "grid": [64, 64]}
+    manifest = {"scientific": scientific, "operational": operational}
     return results.Result.from_columns(columns, manifest)
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import sys
 from html import parser
@@ -195,6 +196,37 @@ def test_the_command_writes_it(make, tmp_path, capsys):
     assert "choose one of" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path / "nothing")]) == 2
     assert "holds no run" in capsys.readouterr().err
+
+
+def test_a_ranking_that_hangs_on_a_convention_is_said(make, tmp_path):
+    run = saved(make(evil=False), tmp_path / "run")
+    jaxcam.report(run, pictures=0)
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "jaxcam multiverse" in text
+    assert "universes won" not in text
+    said = {
+        "question": "region",
+        "a": "grad_cam",
+        "b": "cam",
+        "universes": 1728,
+        "share": 0.71,
+        "axes": [
+            {"axis": "rule", "decides": True},
+            {"axis": "border", "decides": False},
+        ],
+        "text": "grad_cam beats cam, mostly.",
+    }
+    storage.write_json(run / storage.MULTIVERSE, {"verdicts": [said]})
+    jaxcam.report(run, pictures=0)
+    page = Page((run / "report.html").read_text(encoding="utf-8"))
+    words = " ".join("".join(page.words).split())
+    assert "universes won" in words
+    assert "29 %" in words  # Of cam over grad_cam.
+    assert "rule" in words
+    assert "1,728" in words
+    os.utime(run / storage.MULTIVERSE, ns=(0, 0))  # Older than the shards: not shown.
+    jaxcam.report(run, pictures=0)
+    assert "universes won" not in (run / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_missing_is_named(make, tmp_path, monkeypatch):
