@@ -269,6 +269,8 @@ class _Run:
             operational={
                 "batch_size": self.batch_size,
                 "keep_maps": self.keep_maps,
+                "grid": self.model.input.size,
+                "crop_fraction": self.model.input.crop_fraction,
                 "devices": [device.device_kind for device in jax.local_devices()],
             },
         )
