@@ -91,10 +91,6 @@ class Evaluate:
         """Runs the command."""
         from jaxcam import interruption
 
-        if self.compile_cache:
-            from jaxcam import _compiling
-
-            _compiling.keep_programs()
         with interruption.requests() as asked:
             try:
                 return self._evaluate(asked)
@@ -146,8 +142,10 @@ class Evaluate:
 
     def compute(self, share, stop, *, show_progress: bool):
         """Evaluates a share of the images; the result of all that is there."""
-        from jaxcam import evaluation
+        from jaxcam import _compiling, evaluation
 
+        if self.compile_cache:
+            _compiling.keep_programs()
         model, dataset = _opened(self)
         return evaluation.evaluate(
             model,
