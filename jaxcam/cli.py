@@ -1,7 +1,8 @@
 """The command `jaxcam`.
 
 Exit codes: 0 done; 1 a failure that is a bug or the machine's; 2 something asked for
-does not exist or does not fit (the message says what to do); 130 interrupted.
+does not exist or does not fit (the message says what to do); 130 interrupted, 143 by
+SIGTERM.
 """
 
 from __future__ import annotations
@@ -93,10 +94,6 @@ class Evaluate:
         """Runs the command."""
         from jaxcam import interruption
 
-        if self.compile_cache:
-            from jaxcam import _compiling
-
-            _compiling.keep_programs()
         with interruption.requests() as asked:
             try:
                 return self._evaluate(asked)
@@ -148,8 +145,10 @@ class Evaluate:
 
     def compute(self, share, stop, *, show_progress: bool):
         """Evaluates a share of the images; the result of all that is there."""
-        from jaxcam import evaluation
+        from jaxcam import _compiling, evaluation
 
+        if self.compile_cache:
+            _compiling.keep_programs()
         model, dataset = _opened(self)
         return evaluation.evaluate(
             model,
@@ -317,15 +316,22 @@ class Score:
         jaxcam score --maps maps.npz --truth PETS --metrics localization
         jaxcam score --maps maps/ --truth CUB --metrics max_box_accuracy --preset wsol
 
+    Other metrics for a whole run, by its own conventions, from the maps it keeps:
+
+        jaxcam score --run runs/a --truth PETS --metrics model_free
+
     Maps are found by image id; missing and surplus ids are counted. Truth is a folder:
     images with masks, WSOL metadata, PASCAL VOC, ImageNet-S, or masks alone (`jaxcam
     list data`).
     """
 
-    maps: Path
-    """An npz file, a folder of npy files, or a run directory of jaxcam."""
     truth: str
     """The data set the maps belong to: a folder, LAYOUT:FOLDER, or a name."""
+    maps: Path | None = None
+    """An npz file, a folder of npy files, or a run directory of jaxcam."""
+    run_: Annotated[Path | None, tyro.conf.arg(name="run")] = None
+    """Instead of maps: a run, all of whose methods are scored by its own settings;
+    only --metrics, --out and --batch-size are read beside it."""
     metrics: str = "localization"
     """Metrics or suites, separated by commas."""
     method: str = "maps"
@@ -353,12 +359,25 @@ class Score:
 
     def run(self) -> int:
         """Runs the command."""
-        from jaxcam import _spec, scoring
+        from jaxcam import _spec, rescoring, scoring
 
+        if (self.maps is None) == (self.run_ is None):
+            raise ValueError("Give either --maps or --run.")
+        metrics = _spec.split_requests(self.metrics)
+        if self.run_ is not None:
+            result = rescoring.score_run(
+                self.run_,
+                self.truth,
+                metrics=metrics,
+                out=self.out,
+                batch_size=self.batch_size,
+                show_progress=True,
+            )
+            return self._finish(result)
         result = scoring.score(
             self.maps,
             self.truth,
-            metrics=_spec.split_requests(self.metrics),
+            metrics=metrics,
             method=self.method,
             floors=self.floors,
             out=self.out,
@@ -371,6 +390,9 @@ class Score:
             batch_size=self.batch_size,
             show_progress=True,
         )
+        return self._finish(result)
+
+    def _finish(self, result) -> int:
         _show(result)
         if self.out:
             _say(f"\nEvery value of every image is in {self.out}.")

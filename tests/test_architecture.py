@@ -52,6 +52,7 @@ FLOORS = {
     "plot": 5,
     "pictures": 5,
     "scoring": 5,
+    "rescoring": 5,
     "catalogue": 5,
     "definitions": 5,
     "fitting": 5,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from jaxcam.data import readers_boxes as _readers_boxes
+from jaxcam.data import readers_coco as _readers_coco
 from jaxcam.data import readers_folders as _readers_folders
 from jaxcam.data import readers_masks as _readers_masks
 from jaxcam.data import readers_pets as _readers_pets
@@ -47,6 +49,24 @@ _LAYOUTS = {
         "data": "voc",
         "what": "PASCAL VOC: SegmentationClass/, SegmentationObject/, JPEGImages/; a "
         "row for each image and class",
+        "how": "--data DIR",
+    },
+    "voc_boxes": {
+        "data": "voc_boxes",
+        "what": "PASCAL VOC's boxes: Annotations/*.xml, JPEGImages/; a row for each "
+        "image and class",
+        "how": "--data DIR",
+    },
+    "coco": {
+        "data": "coco",
+        "what": "COCO: annotations/instances_SPLIT.json, SPLIT/; masks and boxes, a "
+        "row for each image and class",
+        "how": "--data DIR",
+    },
+    "imagenet_loc": {
+        "data": "imagenet_loc",
+        "what": "ImageNet's localisation task: ILSVRC/, LOC_synset_mapping.txt, and "
+        "LOC_val_solution.csv or XML files",
         "how": "--data DIR",
     },
     "imagenet_s": {
@@ -92,8 +112,8 @@ def open_dataset(
     Args:
       spec: A folder; "LAYOUT:FOLDER", as "masks:FOLDER"; or "shapes", "shapes:SPLIT",
         each with options if wanted: "shapes:two_objects,n=512,seed=1,size=96".
-      layout: "auto", "oxford_pets", "folder", "wsol", "voc", "imagenet_s", "masks" or
-        "classes".
+      layout: "auto", "oxford_pets", "folder", "wsol", "voc", "voc_boxes",
+        "coco", "imagenet_loc", "imagenet_s", "masks" or "classes".
       labels: For Oxford pets: which classes count as right, see
         `jaxcam.data.readers_pets.oxford_pets`.
       length: For shapes: number of images.
@@ -126,6 +146,9 @@ def open_dataset(
         "folder": lambda: _readers_folders.image_folder(folder, **common),
         "wsol": lambda: _readers_wsol.wsol_metadata(folder),
         "voc": lambda: _readers_masks.voc(folder),
+        "coco": lambda: _readers_coco.coco(folder),
+        "voc_boxes": lambda: _readers_boxes.voc_boxes(folder),
+        "imagenet_loc": lambda: _readers_boxes.imagenet_loc(folder),
         "imagenet_s": lambda: _readers_masks.imagenet_s(folder),
         "masks": lambda: _readers_masks.mask_folder(folder, threshold=threshold),
         "classes": lambda: _readers_folders.class_folders(folder, **common),
@@ -159,6 +182,12 @@ def _layout(folder: Path) -> str:
         return "wsol"
     if _readers_masks.is_voc(folder):
         return "voc"
+    if _readers_coco.is_coco(folder):
+        return "coco"
+    if _readers_boxes.is_imagenet_loc(folder):
+        return "imagenet_loc"
+    if _readers_boxes.is_voc_boxes(folder):
+        return "voc_boxes"
     if _readers_masks.is_imagenet_s(folder):
         return "imagenet_s"
     if (folder / "images").is_dir():
@@ -170,6 +199,6 @@ def _layout(folder: Path) -> str:
     raise ValueError(
         f"{folder} has no known layout: it holds neither images/ (with masks/, "
         "trimaps/ or labels.csv), nor annotations/list.txt, nor label images of VOC or "
-        "ImageNet-S, nor masks, nor a folder of images for each class; `jaxcam list "
-        "data` shows the layouts."
+        "ImageNet-S, nor boxes of VOC, COCO or ImageNet, nor masks, nor a folder "
+        "of images for each class; `jaxcam list data` shows the layouts."
     )

@@ -151,11 +151,20 @@ def _stream(
     if not workers:
         rows = rows.to_iter_dataset(ahead)
     else:
+        _parse_flags()
         each = -(-BATCHES_AHEAD * batch_size // workers)
         rows = rows.to_iter_dataset(grain.ReadOptions(1, each)).mp_prefetch(
             grain.MultiprocessingOptions(workers, per_worker_buffer_size=each)
         )
     yield from rows.batch(batch_size, batch_fn=_collate)
+
+
+def _parse_flags() -> None:
+    """Grain's processes read absl's flags, which nobody parses outside of its apps."""
+    from absl import flags
+
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS.mark_as_parsed()
 
 
 class _Reader:

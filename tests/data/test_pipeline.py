@@ -342,3 +342,19 @@ def test_the_pet_with_an_empty_trimap(shared_dir):
     assert batch["valid"].all()
     assert not batch["mask"].any()
     assert not batch["box_valid"].any()
+
+
+@pytest.mark.slow
+@pytest.mark.scale
+def test_processes_read_what_threads_read():
+    dataset = data.open_dataset("shapes:test,n=11")
+    options = {"size": (32, 32), "batch_size": 4, "spans": [range(2, 7), range(8, 11)]}
+    threads = list(data.batches(dataset, **options))
+    processes = list(data.batches(dataset, workers=2, **options))
+    assert len(threads) == len(processes) == 3
+    for ours, theirs in zip(processes, threads, strict=True):
+        for name, values in theirs.items():
+            if isinstance(values, list):
+                assert ours[name] == values
+            else:
+                np.testing.assert_array_equal(ours[name], values)
