@@ -124,7 +124,24 @@ def secondary(found: Found) -> list[str]:
         f"boxes, mask - box {_interval(found[key])}: {_verdict_words(found[key])}."
         for key, words in named
     ]
-    return [*sentences, ranking_sentence(found), settling_sentence(found)]
+    return [
+        *sentences,
+        ranking_sentence(found),
+        settling_sentence(found),
+        floor_sentence(found),
+    ]
+
+
+def floor_sentence(found: Found) -> str:
+    """How often a floor beats the explanations on average."""
+    parts = [
+        f"{floor} {won['box']:.0%} and {won['mask']:.0%}"
+        for floor, won in found["floors_won"].items()
+    ]
+    return (
+        "Means of explanations that lie below a floor's, of all pairs of explanation "
+        f"and metric, on boxes and on masks: {', '.join(parts)}."
+    )
 
 
 def ranking_sentence(found: Found) -> str:

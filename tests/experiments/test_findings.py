@@ -60,6 +60,7 @@ def results(gain=0.4, excess=0.1, between=0.8):
         ],
         "rankings": {"between": interval(between, 0.1), **halves},
         "settled": {"net": {"box": [8, None], "mask": [16, 32]}},
+        "floors_won": {"centre": {"box": 0.25, "mask": 0.125}},
         "construct": [
             {"data": "squares that fill their box", "corruption": "shifted"}
             | effect(0.0)
@@ -107,6 +108,11 @@ def test_the_ring_is_called_spurious_only_if_every_fill_says_so(excess, said):
 def test_rankings_are_compared_with_what_they_agree_with_themselves():
     assert "as well as" in findings.ranking_sentence(results(between=0.7))
     assert "less than" in findings.ranking_sentence(results(between=0.6))
+
+
+def test_floors_that_win_are_named():
+    said = findings.floor_sentence(results())
+    assert "centre 25% and 12%" in said
 
 
 def test_the_negative_control_must_hold():
