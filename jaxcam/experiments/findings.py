@@ -39,6 +39,7 @@ def report(found: Found) -> str:
             "## Primary endpoint",
             answer(found),
             metric_table(found),
+            found_later(found),
             "## Secondary endpoints",
             "\n".join(f"- {sentence}" for sentence in secondary(found)),
             cell_table(found),
@@ -99,6 +100,29 @@ def answer(found: Found) -> str:
         f"{len(by_metric)}. {effect['n_left_out']} of "
         f"{effect['n_pairs'] + effect['n_left_out']} pairs of explanation and metric "
         "are undefined and left out."
+    )
+
+
+def found_later(found: Found) -> str:
+    """What the signs of d' do to the mean; not part of the design."""
+    effects = found["primary"]["metrics"]
+    below = [
+        name
+        for name, e in zip(found["metrics"], effects, strict=True)
+        if not _missing(e["box"]) and max(e["box"], e["mask"]) <= 0
+    ]
+    kept = [
+        e["estimate"]
+        for name, e in zip(found["metrics"], effects, strict=True)
+        if name not in below and not _missing(e["estimate"])
+    ]
+    if not below or not kept:
+        return "Found later: no metric puts the centre floor first in both versions."
+    return (
+        f"Found later, not part of the design: {', '.join(below)} put the centre floor "
+        "*above* the explanations in both versions, where a larger d' is a smaller "
+        f"error rather than a better separation. Over the other {len(kept)} metrics "
+        f"the difference is {sum(kept) / len(kept):+.2f}."
     )
 
 

@@ -110,6 +110,15 @@ def test_rankings_are_compared_with_what_they_agree_with_themselves():
     assert "less than" in findings.ranking_sentence(results(between=0.6))
 
 
+def test_metrics_that_put_the_floor_first_are_named_and_left_out():
+    found = results(gain=0.4)
+    assert "no metric" in findings.found_later(found)
+    found["primary"]["metrics"][0].update(box=-9.0, mask=-7.0, estimate=2.0)
+    said = findings.found_later(found)
+    assert "localization_error put" in said
+    assert "other 11 metrics the difference is +0.40" in said
+
+
 def test_floors_that_win_are_named():
     said = findings.floor_sentence(results())
     assert "centre 25% and 12%" in said
