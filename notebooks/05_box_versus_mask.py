@@ -67,6 +67,8 @@ print(findings.material(found))
 print(findings.answer(found))
 print()
 print(findings.metric_table(found))
+print()
+print(findings.found_later(found))
 
 # %% [markdown]
 # Left d' of each metric in both versions, right their difference. A metric left of zero

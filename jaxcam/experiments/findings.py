@@ -39,6 +39,7 @@ def report(found: Found) -> str:
             "## Primary endpoint",
             answer(found),
             metric_table(found),
+            found_later(found),
             "## Secondary endpoints",
             "\n".join(f"- {sentence}" for sentence in secondary(found)),
             cell_table(found),
@@ -102,6 +103,29 @@ def answer(found: Found) -> str:
     )
 
 
+def found_later(found: Found) -> str:
+    """What the signs of d' do to the mean; not part of the design."""
+    effects = found["primary"]["metrics"]
+    below = [
+        name
+        for name, e in zip(found["metrics"], effects, strict=True)
+        if not _missing(e["box"]) and max(e["box"], e["mask"]) <= 0
+    ]
+    kept = [
+        e["estimate"]
+        for name, e in zip(found["metrics"], effects, strict=True)
+        if name not in below and not _missing(e["estimate"])
+    ]
+    if not below or not kept:
+        return "Found later: no metric puts the centre floor first in both versions."
+    return (
+        f"Found later, not part of the design: {', '.join(below)} put the centre floor "
+        "*above* the explanations in both versions, where a larger d' is a smaller "
+        f"error rather than a better separation. Over the other {len(kept)} metrics "
+        f"the difference is {sum(kept) / len(kept):+.2f}."
+    )
+
+
 def metric_table(found: Found) -> str:
     """D' of each metric on boxes and on masks."""
     rows = [
@@ -124,7 +148,24 @@ def secondary(found: Found) -> list[str]:
         f"boxes, mask - box {_interval(found[key])}: {_verdict_words(found[key])}."
         for key, words in named
     ]
-    return [*sentences, ranking_sentence(found), settling_sentence(found)]
+    return [
+        *sentences,
+        ranking_sentence(found),
+        settling_sentence(found),
+        floor_sentence(found),
+    ]
+
+
+def floor_sentence(found: Found) -> str:
+    """How often a floor beats the explanations on average."""
+    parts = [
+        f"{floor} {won['box']:.0%} and {won['mask']:.0%}"
+        for floor, won in found["floors_won"].items()
+    ]
+    return (
+        "Means of explanations that lie below a floor's, of all pairs of explanation "
+        f"and metric, on boxes and on masks: {', '.join(parts)}."
+    )
 
 
 def ranking_sentence(found: Found) -> str:

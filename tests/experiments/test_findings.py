@@ -60,6 +60,7 @@ def results(gain=0.4, excess=0.1, between=0.8):
         ],
         "rankings": {"between": interval(between, 0.1), **halves},
         "settled": {"net": {"box": [8, None], "mask": [16, 32]}},
+        "floors_won": {"centre": {"box": 0.25, "mask": 0.125}},
         "construct": [
             {"data": "squares that fill their box", "corruption": "shifted"}
             | effect(0.0)
@@ -107,6 +108,20 @@ def test_the_ring_is_called_spurious_only_if_every_fill_says_so(excess, said):
 def test_rankings_are_compared_with_what_they_agree_with_themselves():
     assert "as well as" in findings.ranking_sentence(results(between=0.7))
     assert "less than" in findings.ranking_sentence(results(between=0.6))
+
+
+def test_metrics_that_put_the_floor_first_are_named_and_left_out():
+    found = results(gain=0.4)
+    assert "no metric" in findings.found_later(found)
+    found["primary"]["metrics"][0].update(box=-9.0, mask=-7.0, estimate=2.0)
+    said = findings.found_later(found)
+    assert "localization_error put" in said
+    assert "other 11 metrics the difference is +0.40" in said
+
+
+def test_floors_that_win_are_named():
+    said = findings.floor_sentence(results())
+    assert "centre 25% and 12%" in said
 
 
 def test_the_negative_control_must_hold():
