@@ -10,6 +10,7 @@ from jaxcam.data import readers_coco as _readers_coco
 from jaxcam.data import readers_folders as _readers_folders
 from jaxcam.data import readers_masks as _readers_masks
 from jaxcam.data import readers_pets as _readers_pets
+from jaxcam.data import readers_tfds as _readers_tfds
 from jaxcam.data import readers_wsol as _readers_wsol
 from jaxcam.data import shapes as _shapes
 from jaxcam.data.maps import SavedMaps as SavedMaps
@@ -75,6 +76,12 @@ _LAYOUTS = {
         "for each image and class",
         "how": "--data DIR",
     },
+    "tfds": {
+        "data": "tfds",
+        "what": "tfds:NAME, a data set that TensorFlow Datasets has prepared as "
+        "ArrayRecords; tfds:oxford_iiit_pet,split=test,data_dir=DIR",
+        "how": "--data tfds:NAME",
+    },
     "masks": {
         "data": "masks",
         "what": "a folder of mask files: truth for `jaxcam score`, no images",
@@ -110,8 +117,9 @@ def open_dataset(
     """Opens a data set; nothing but names and lists is read before rows are asked for.
 
     Args:
-      spec: A folder; "LAYOUT:FOLDER", as "masks:FOLDER"; or "shapes", "shapes:SPLIT",
-        each with options if wanted: "shapes:two_objects,n=512,seed=1,size=96".
+      spec: A folder; "LAYOUT:FOLDER", as "masks:FOLDER"; "shapes", "shapes:SPLIT",
+        each with options if wanted: "shapes:two_objects,n=512,seed=1,size=96"; or
+        "tfds:NAME", see `jaxcam.data.readers_tfds.tfds`.
       layout: "auto", "oxford_pets", "folder", "wsol", "voc", "voc_boxes",
         "coco", "imagenet_loc", "imagenet_s", "masks" or "classes".
       labels: For Oxford pets: which classes count as right, see
@@ -130,6 +138,8 @@ def open_dataset(
     kind, _, rest = str(spec).partition(":")
     if kind == "shapes" or kind.startswith("shapes,"):
         return _open_shapes(str(spec), length)
+    if _readers_tfds.is_spec(str(spec)):
+        return _readers_tfds.tfds(str(spec))
     if kind in _LAYOUTS and rest:
         spec, layout = rest, kind
     folder = Path(spec)
