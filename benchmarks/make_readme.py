@@ -107,9 +107,9 @@ def pets_table() -> str:
     return PETS_HEAD + catalogue.markdown(heads, table)
 
 
-FAITHFULNESS_HEAD = """Metrics that ask the model, on every seventh of these photographs
-(every fourteenth for MobileNetV2), with 95 % intervals: 28 steps a curve, ROAD's nine
-shares. `python -m benchmarks.pets_faithfulness --shared DIR` makes it.
+FAITHFULNESS_HEAD = """Metrics that ask the model, on every fourteenth of these
+photographs (every forty-second for MobileNetV2), with 95 % intervals: 28 steps a curve,
+ROAD's nine shares. `python -m benchmarks.pets_faithfulness --shared DIR` makes it.
 
 """
 
