@@ -252,7 +252,7 @@ def evidence_ring(
         tinted[region] = 0.55 * tinted[region] + 0.45 * colour
     for axes, shown, head in (
         (parts, tinted, "object, ring, context"),
-        (map_, overlay(image, saliency), "explanation"),
+        (map_, blended(image, saliency), "explanation"),
     ):
         axes.imshow(shown, interpolation="bilinear")
         frame = {"fill": False, "edgecolor": "white", "linewidth": 1.2}

@@ -142,7 +142,7 @@ def test_opening_says_what_was_looked_for(tmp_path):
     with pytest.raises(FileNotFoundError, match="jaxcam list data"):
         data.open_dataset(tmp_path / "none")
     with pytest.raises(ValueError, match="choose one of auto, oxford_pets"):
-        data.open_dataset(tmp_path, layout="coco")
+        data.open_dataset(tmp_path, layout="cityscapes")
     with pytest.raises(ValueError, match="no folder images/"):
         data.open_dataset(tmp_path, layout="folder")
     with pytest.raises(ValueError, match="no folder of images"):
