@@ -49,8 +49,6 @@ FLOORS = {
     "evaluation": 5,
     "explanation": 5,
     "charts": 5,
-    "plot": 5,
-    "pictures": 5,
     "scoring": 5,
     "rescoring": 5,
     "catalogue": 5,
@@ -59,11 +57,13 @@ FLOORS = {
     "training": 5,
     "labelled_images": 5,
     "finetuning": 5,
-    "multiverse": 6,
-    "experiments": 6,
-    "reports": 6,
-    "cli": 7,
-    "__main__": 8,
+    "plot": 6,
+    "pictures": 6,
+    "multiverse": 7,
+    "experiments": 7,
+    "reports": 7,
+    "cli": 8,
+    "__main__": 9,
 }
 PACKAGES = {name for name in FLOORS if (PACKAGE / name).is_dir()}
 

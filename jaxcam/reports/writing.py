@@ -14,7 +14,6 @@ from jaxcam import (
     _spec,
     agreement,
     boxes_and_masks,
-    charts,
     columns,
     comparison,
     data,
@@ -390,7 +389,7 @@ class _Shown:
         shown = {"records": records, "floors": self.floors_drawn()}
         return [
             draw(
-                charts.box_against_mask(self.runs, pair, **shown),
+                plot.box_against_mask(self.runs, pair, **shown),
                 f"{boxes_and_masks.title(*pair)} on masks and on boxes",
             )
             for pair in pairs
@@ -408,13 +407,13 @@ class _Shown:
                 if name != "box_accuracy_curve" or twin in self.first.metrics:
                     continue
             for sigma in sigmas:
-                figure = charts.box_accuracy(self.runs, metric, sigma=sigma)
+                figure = plot.box_accuracy(self.runs, metric, sigma=sigma)
                 made.append(draw(figure, f"{metric} at every threshold"))
         return made
 
     def curve_figures(self, draw: figures.Drawer) -> list[Any]:
         return [
-            draw(charts.curves(self.runs, metric), f"{metric}: mean over images")
+            draw(plot.curves(self.runs, metric), f"{metric}: mean over images")
             for metric in self.vectors()
             if _spec.parse(metric).name in ("insertion_curve", "deletion_curve")
         ]
@@ -442,7 +441,7 @@ class _Shown:
         shown = {"records": records, "floors": self.floors_drawn()}
         return [
             draw(
-                charts.distribution(self.runs, m, **shown),
+                plot.distribution(self.runs, m, **shown),
                 f"{m}: values of the images, means and intervals",
             )
             for m in metrics[:MOST_FIGURES]
@@ -520,7 +519,7 @@ class _Shown:
 
 def _drawn(draw: figures.Drawer, records: Sequence[dict[str, Any]], said: str) -> Any:
     try:
-        return draw(charts.correlation(records), said)
+        return draw(plot.correlation(records), said)
     except ValueError:  # Every metric is constant.
         return None
 
