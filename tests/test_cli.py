@@ -52,6 +52,8 @@ def test_lists(capsys, kind):
         (["evaluate", "--preset", "papers"], "choose one of"),
         (["score", "--maps", "nowhere.npz", "--truth", "shapes"], "not there"),
         (["merge", "nowhere", "--out", "x"], "holds no run"),
+        (["evaluate", "--gpus-per-task", "1"], "is for --engine ray"),
+        (["evaluate", "--labels", "exact"], "labels='exact' is for oxford_pets"),
     ],
 )
 def test_an_error_is_one_clear_line_and_exit_code_two(

@@ -54,7 +54,8 @@ class Evaluate:
     limit: int | None = None
     """Only the first images."""
     batch_size: int = 16
-    """Images at a time over all devices; changes the speed, not the values."""
+    """Images at a time over all devices; changes the speed, not the values. CPUs take 8
+    each, whatever it is."""
     shard_size: int = 512
     """Images a file: what is done again after a run was killed."""
     seed: int = 0
@@ -96,6 +97,11 @@ class Evaluate:
         if self.shard is not None and self.engine != "local":
             raise ValueError(
                 f"--engine {self.engine} shares the work itself; leave out --shard."
+            )
+        if self.gpus_per_task and self.engine != "ray":
+            raise ValueError(
+                f"--gpus-per-task is for --engine ray; --engine {self.engine} takes "
+                "every device that its process sees. Leave it out."
             )
         if self.engine == "jax":
             return self._with_jax(asked)
