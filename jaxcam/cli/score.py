@@ -67,6 +67,7 @@ class Score:
             raise ValueError("Give either --maps or --run.")
         metrics = _spec.split_requests(self.metrics)
         if self.run_ is not None:
+            self._refuse_settings()
             result = rescoring.score_run(
                 self.run_,
                 self.truth,
@@ -93,6 +94,18 @@ class Score:
             show_progress=True,
         )
         return self._finish(result)
+
+    def _refuse_settings(self) -> None:
+        """Refuses what a run brings along itself."""
+        read = ("truth", "run_", "metrics", "out", "batch_size", "debug")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in read and value != field.default:
+                name = field.name if value is not False else f"no-{field.name}"
+                raise ValueError(
+                    f"--{name} is not read beside --run, which is scored by its own "
+                    "settings; leave it out."
+                )
 
     def _finish(self, result) -> int:
         console.show(result)
