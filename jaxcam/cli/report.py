@@ -45,6 +45,10 @@ class Report:
         from jaxcam import comparison
 
         dataset = None
+        if self.data is None and self.labels != "coarse":
+            raise ValueError(
+                f"--labels {self.labels} says how --data is read; give both or neither."
+            )
         if self.data is not None:
             dataset = jaxcam.data.open_dataset(self.data, labels=self.labels)
         out = jaxcam.report(

@@ -70,9 +70,15 @@ def report(
       FileNotFoundError: A directory holds no run, or the data set is not there.
       ModuleNotFoundError: matplotlib or jinja2 is not installed.
       ValueError: The runs are over different data, `dataset` is not theirs, or no
-        place for the file is known.
+        place for the file is known; `by` or `size` is given for no gallery.
     """
     require()
+    for name, value in (("by", by), ("size", size)):
+        if pictures < 1 and value is not None:
+            raise ValueError(
+                f"{name}={value!r} is for the gallery, and pictures={pictures} leaves "
+                f"that out; leave out {name} as well, or show pictures."
+            )
     opened = comparison.opened(runs)
     place = _place(runs, out)
     images, missing = _images(opened, dataset)

@@ -194,6 +194,10 @@ def test_the_command_writes_it(make, tmp_path, capsys):
     assert "<code>localization_error</code>" in text
     assert cli.main(["report", str(run), "--by", "insertion_curve"]) == 2
     assert "choose one of" in capsys.readouterr().err
+    assert cli.main([*command, "--pictures", "0"]) == 2
+    assert "by='localization_error' is for the gallery" in capsys.readouterr().err
+    assert cli.main(["report", str(run), "--labels", "exact"]) == 2
+    assert "says how --data is read" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path / "nothing")]) == 2
     assert "holds no run" in capsys.readouterr().err
 
