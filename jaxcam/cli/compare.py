@@ -57,6 +57,8 @@ class Compare:
                 console.say(line)
             if self.all_pairs:
                 console.say(tables.agreement(records))
+        if ("images", self.coefficient) not in ranked:
+            console.say(f"\n{self._why_not_over_images()}")
         if self.out is not None:
             agreeing = [
                 {"over": over, "coefficient": coefficient, **record}
@@ -69,3 +71,14 @@ class Compare:
             storage.write_json(self.out, found)
             console.say(f"\nEvery record is in {self.out}.")
         return conventions.EXIT_OK
+
+    def _why_not_over_images(self) -> str:
+        from jaxcam import agreement
+
+        takes = "two metrics that are means over images"
+        if self.coefficient == "kendall":
+            takes += (
+                f" and, for Kendall's tau, at most {agreement.KENDALL_ROWS} images; "
+                "Spearman's rho has no such limit"
+            )
+        return f"Whether metrics agree over images cannot be told: it takes {takes}."
