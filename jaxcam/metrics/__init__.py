@@ -101,9 +101,8 @@ from jaxcam.metrics.robustness import (
     max_sensitivity,
     relative_input_stability,
 )
+from jaxcam.metrics.structure import betti_error, cl_dice
 from jaxcam.metrics.topology import (
-    betti_error,
-    cl_dice,
     differentiable_warping_error,
     warping_error,
     warping_error_pixels,
