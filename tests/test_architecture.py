@@ -31,6 +31,7 @@ FLOORS = {
     "methods": 2,
     "probes": 2,
     "registry": 3,
+    "suites": 4,
     "plan": 4,
     "programs": 4,
     "columns": 4,
