@@ -154,6 +154,11 @@ def _check(chosen: Settings) -> None:
     ):
         if value <= 0:
             raise ValueError(f"{name}={value} must be positive.")
+    if chosen.train == "head" and chosen.learning_rate != Settings.learning_rate:
+        raise ValueError(
+            f"learning_rate={chosen.learning_rate} is of train='all', and the head has "
+            "one of its own; leave it out, or fit all."
+        )
     if not 0 < chosen.validation < 1:
         raise ValueError(
             f"validation={chosen.validation} must lie between 0 and 1: it is the share "

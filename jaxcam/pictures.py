@@ -80,7 +80,7 @@ def explain_files(
       FileNotFoundError: A file or folder is not there.
       ModuleNotFoundError: Pictures are wanted and matplotlib is not installed.
       ValueError: A folder without images, two images of one name, an unknown method,
-        layer or class.
+        layer or class, `top` beside `target`.
     """
     if draw:
         plot.require()
@@ -255,6 +255,11 @@ def _targets(
         if not 1 <= top <= len(names):
             raise ValueError(f"top={top} is not among the {len(names)} classes.")
         return f"top-{top}"
+    if top != 1:
+        raise ValueError(
+            f"top={top} asks for the best classes, target={target!r} for one of your "
+            "choice; leave out one of them."
+        )
     given = (target,) if against is None else (target, against)
     return tuple(find_class(model, names, one) for one in given)
 

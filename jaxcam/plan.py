@@ -21,6 +21,7 @@ import jax.numpy as jnp
 from jaxcam import _devices, _spec, registry
 from jaxcam._types import Array
 from jaxcam.metrics import presets
+from jaxcam.suites import SUITES
 
 SHARED_FIELDS = (
     "mask",
@@ -44,116 +45,6 @@ MAP_FIELDS = ("raw_saliency",)
 
 MODEL_FIELDS = ("x", "black", "white")
 """Fields that only probes read."""
-
-_BOTH = "{0}", "{0}[region=box]"
-
-
-def _both(*names: str) -> tuple[str, ...]:
-    """Each metric on masks and on boxes."""
-    return tuple(text.format(name) for name in names for text in _BOTH)
-
-
-SUITES = {
-    "paper": _both(
-        "localization_error",
-        "dice",
-        "precision",
-        "recall",
-        "pointing_game",
-        "energy_pointing_game",
-        "mean_absolute_error",
-    ),
-    "localization": _both(
-        "intersection_over_union",
-        "localization_error",
-        "localization_hit",
-        "dice",
-        "precision",
-        "recall",
-        "pointing_game",
-        "energy_pointing_game",
-        "soft_precision",
-        "soft_recall",
-        "soft_f_score",
-        "mean_absolute_error",
-    ),
-    "classification": ("average_drop", "average_increase", "saliency_metric"),
-    "faithfulness": (
-        "average_drop",
-        "absolute_drop",
-        "average_increase",
-        "average_gain",
-        "saliency_metric",
-        "insertion",
-        "deletion",
-        "deletion_crop",
-        "pixel_flipping",
-        "aopc",
-        "road",
-        "road_morf",
-        "road_lerf",
-        "road_accuracy",
-        "coherency",
-        "l1_complexity",
-        "adcc",
-        "arcc",
-        "faithfulness_correlation",
-        "mu_fidelity",
-        "sensitivity_n",
-        "monotonicity",
-        "monotonicity_correlation",
-        "infidelity",
-    ),
-    "evidence": ("evidence_ring", *_both("energy_pointing_game")),
-    "robustness": ("max_sensitivity", "avg_sensitivity", "relative_input_stability"),
-    "randomization": ("parameter_randomization", "random_logit"),
-    "model_free": (
-        *_both(
-            "intersection_over_union",
-            "localization_error",
-            "localization_hit",
-            "dice",
-            "precision",
-            "recall",
-            "pointing_game",
-            "energy_pointing_game",
-            "soft_precision",
-            "soft_recall",
-            "soft_f_score",
-            "mean_absolute_error",
-            "relevance_rank_accuracy",
-            "top_k_intersection",
-            "concept_influence",
-            "roc_auc",
-            "average_precision",
-        ),
-        "pointing_game[tolerance=15]",
-        "pointing_game[region=box,tolerance=15]",
-        "max_box_accuracy",
-        "max_box_accuracy_v2",
-        "best_box_iou",
-        "max_mask_accuracy",
-        "best_mask_iou",
-        "pixel_average_precision",
-        "region_energy",
-        "entropy_complexity",
-        "effective_size",
-        "l1_complexity",
-        "gini_sparseness",
-        "betti_error",
-        "cl_dice",
-    ),
-    "default": (
-        *_both("energy_pointing_game", "pointing_game", "localization_error", "dice"),
-        "official_localization_error[region=box]",
-        "mean_absolute_error",
-        "warping_error",
-        "average_drop",
-        "average_increase",
-        "saliency_metric",
-    ),
-}
-"""Names that stand for several metrics."""
 
 _PROBES = zlib.crc32(b"probes")
 """Folded into the images' keys for probes: methods and floors draw from the keys

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from jaxcam.charts import box_accuracy as box_accuracy
-from jaxcam.charts import box_against_mask as box_against_mask
-from jaxcam.charts import correlation as correlation
-from jaxcam.charts import curves as curves
-from jaxcam.charts import distribution as distribution
-from jaxcam.charts import new_figure
-from jaxcam.charts import require as require
+from jaxcam.charts.appearance import new_figure
+from jaxcam.charts.appearance import require as require
+from jaxcam.charts.curves import curves as curves
+from jaxcam.charts.distributions import distribution as distribution
+from jaxcam.charts.matrices import correlation as correlation
+from jaxcam.charts.pairs import box_against_mask as box_against_mask
+from jaxcam.charts.thresholds import box_accuracy as box_accuracy
 
 if TYPE_CHECKING:
     from matplotlib import figure

@@ -365,6 +365,11 @@ class _Given:
         if position < 0:
             return nothing, NO_MAP
         native = self.load(position)
+        if native.ndim == 2 and self.channels is not None:
+            raise ValueError(
+                f"channels={self.channels!r} is given, but a map has shape "
+                f"{native.shape} and no channels; leave it out."
+            )
         if native.ndim == 3 and self.channels is not None:
             native = _REDUCTIONS[self.channels](native)
         if native.ndim != 2 or native.size == 0:

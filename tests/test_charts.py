@@ -5,7 +5,8 @@ import pytest
 from matplotlib import colors, rcParams
 
 import jaxcam
-from jaxcam import charts, plot, results
+from jaxcam import plot, results
+from jaxcam.charts import appearance
 from jaxcam.metrics import box_accuracy
 
 
@@ -119,8 +120,8 @@ def test_colours_are_told_apart_and_even_in_lightness():
     assert (steps > 0).all()
     for at in (np.linspace(0.5, 1, 32), np.linspace(0.5, 0, 32)):
         # Lightness leads away from the middle on either side.
-        assert np.ptp(lightness(charts.DIVERGING, at)) > 40
-    assert len(set(charts.COLOURS)) == len(charts.COLOURS)
+        assert np.ptp(lightness(appearance.DIVERGING, at)) > 40
+    assert len(set(appearance.COLOURS)) == len(appearance.COLOURS)
 
 
 def test_figures_show_themselves_in_notebooks(result):

@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from jaxcam import cli
+import jaxcam
+from jaxcam import agreement, cli
 
 
 def test_help_answers_at_once_and_teaches():
@@ -52,6 +53,8 @@ def test_lists(capsys, kind):
         (["evaluate", "--preset", "papers"], "choose one of"),
         (["score", "--maps", "nowhere.npz", "--truth", "shapes"], "not there"),
         (["merge", "nowhere", "--out", "x"], "holds no run"),
+        (["evaluate", "--gpus-per-task", "1"], "is for --engine ray"),
+        (["evaluate", "--labels", "exact"], "labels='exact' is for oxford_pets"),
     ],
 )
 def test_an_error_is_one_clear_line_and_exit_code_two(
@@ -159,3 +162,20 @@ def test_compare_says_which_metrics_agree(capsys, tmp_path, monkeypatch):
         "localization_error",
         "pointing_game",
     }
+
+
+def test_compare_says_why_no_agreement_is_shown(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    maps = np.random.default_rng(0).random((4, 8, 8), np.float32)
+    truth = np.eye(8, dtype=bool)[None].repeat(4, 0)
+    metrics = ["pointing_game", "energy_pointing_game"]
+    jaxcam.score(maps, truth, metrics=metrics, out="run")
+    assert cli.main(["compare", "run", "--all-pairs"]) == 0
+    assert "Do the metrics agree over images?" in capsys.readouterr().out
+    assert cli.main(["compare", "run", "--metrics", "pointing_game"]) == 0
+    shown = capsys.readouterr().out
+    assert "cannot be told: it takes two metrics that are means over images." in shown
+    monkeypatch.setattr(agreement, "KENDALL_ROWS", 3)
+    assert cli.main(["compare", "run", "--coefficient", "kendall"]) == 0
+    shown = capsys.readouterr().out
+    assert "at most 3 images; Spearman's rho has no such limit." in shown

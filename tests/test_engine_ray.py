@@ -20,7 +20,8 @@ IMAGES, SHARD = 48, 8
 DRIVER = """
 import dataclasses, os, sys, time
 from pathlib import Path
-from jaxcam import cli, engine_ray, evaluation
+from jaxcam import engine_ray, evaluation
+from jaxcam.cli import evaluate
 
 out, images, shard = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 
@@ -35,7 +36,7 @@ class Slow:
         time.sleep(2)
         self.command.compute(share, stop, show_progress=show_progress)
 
-command = cli.Evaluate(
+command = evaluate.Evaluate(
     data=f"shapes:test,n={images}", shard_size=shard, methods="cam",
     metrics="energy_pointing_game", out=out,
 )

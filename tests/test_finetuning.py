@@ -235,6 +235,11 @@ def test_settings_out_of_range_are_refused(tmp_path, settings):
         finetuning.finetune("shapes_net", "shapes", out=tmp_path, **settings)
 
 
+def test_a_learning_rate_that_the_head_would_not_take_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="is of train='all'"):
+        finetuning.finetune("shapes_net", "shapes", out=tmp_path, learning_rate=1e-3)
+
+
 def test_an_image_stays_on_its_side():
     """Whatever else is there, and whatever the seed."""
     labels = np.repeat([0, 1], 50)

@@ -105,6 +105,7 @@ def test_an_image_that_cannot_be_read_does_not_stop_the_others(capsys, photos):
         (["photos", "--top", "9"], "not among the 8 classes"),
         (["photos", "--target", "rung"], "did you mean ring"),
         (["photos", "--target", "8"], "the classes 0 to 7"),
+        (["photos", "--top", "2", "--target", "ring"], "leave out one of them"),
         (["photos", "--against", "ring"], "needs the class to explain too"),
         (["photos", "--classes", "names.txt"], "3 names for the 8 classes"),
         (["photos", "--classes", "none.txt"], "no file of class names none.txt"),

@@ -30,6 +30,7 @@ SLOW = {"differentiable_warping_error"}
 LONG = {"box_accuracy_curve", "best_box_iou", "best_mask_iou", "warping_events"}
 LONG_DOCTESTS = {
     "jaxcam.metrics.box_accuracy",
+    "jaxcam.metrics.mask_accuracy",
     "jaxcam.metrics.topology",
     "jaxcam.ops.contours",
 }

@@ -46,6 +46,10 @@ def test_the_command(run, capsys):
     assert "grad_cam" in capsys.readouterr().out
     assert cli.main([*command.split(), "--maps", str(out)]) == 2
     assert "either --maps or --run" in capsys.readouterr().err
+    for option in ("--preset wsol", "--no-floors", "--size 64", "--channels sum"):
+        assert cli.main([*command.split(), *option.split()]) == 2
+        shown = capsys.readouterr().err
+        assert f"{option.split()[0]} is not read beside --run" in shown
 
 
 def test_refusals(run, dataset, tmp_path):

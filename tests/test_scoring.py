@@ -65,6 +65,12 @@ def test_a_directory_is_written(tmp_path):
     assert len(again) == 5 * 5
 
 
+def test_channels_of_maps_that_have_none_are_refused():
+    maps = np.ones((len(MASKS), 4, 4), np.float32)
+    with pytest.raises(ValueError, match="no channels; leave it out"):
+        jaxcam.score(maps, MASKS, metrics=NAMES, channels="sum")
+
+
 def test_channels_need_a_word():
     maps = RNG.normal(size=(5, 7, 9, 3)).astype(np.float32)
     with pytest.raises(ValueError, match="channels="):

@@ -94,6 +94,14 @@ _LAYOUTS = {
     },
 }
 
+_READ_BY = {
+    "labels": ("oxford_pets",),
+    "length": ("shapes",),
+    "threshold": ("folder", "masks", "classes"),
+    "label_set": ("folder", "classes"),
+}
+"""Options of `open_dataset`, and the layouts that have a use for them."""
+
 
 def names() -> tuple[str, ...]:
     """Names of the data sets and layouts that can be read."""
@@ -125,20 +133,31 @@ def open_dataset(
       labels: For Oxford pets: which classes count as right, see
         `jaxcam.data.readers_pets.oxford_pets`.
       length: For shapes: number of images.
-      threshold: For masks of other values than 0 and 1 or 255: larger is object.
-      label_set: For folders: what the numbers of their classes mean.
+      threshold: For "folder", "masks" and "classes" with masks of other values than 0
+        and 1 or 255: larger is object.
+      label_set: For "folder" and "classes": what the numbers of their classes mean;
+        the published layouts have their own.
 
     Returns:
       The data set.
 
     Raises:
       FileNotFoundError: The folder is not there.
-      ValueError: The folder has no known layout, or a list cannot be read.
+      ValueError: The folder has no known layout, a list cannot be read, or an option
+        is given that the layout has no use for.
     """
+    given = {
+        "labels": None if labels == "coarse" else labels,
+        "length": length,
+        "threshold": threshold,
+        "label_set": label_set,
+    }
     kind, _, rest = str(spec).partition(":")
     if kind == "shapes" or kind.startswith("shapes,"):
+        _refuse_unread("shapes", given)
         return _open_shapes(str(spec), length)
     if _readers_tfds.is_spec(str(spec)):
+        _refuse_unread("tfds", given)
         return _readers_tfds.tfds(str(spec))
     if kind in _LAYOUTS and rest:
         spec, layout = rest, kind
@@ -166,7 +185,18 @@ def open_dataset(
     if layout not in openers:
         known = ", ".join(["auto", *openers])
         raise ValueError(f"layout={layout!r} is not known; choose one of {known}.")
+    _refuse_unread(layout, given)
     return openers[layout]()
+
+
+def _refuse_unread(layout: str, given: dict[str, Any]) -> None:
+    """Refuses an option that would change nothing."""
+    for name, value in given.items():
+        if value is not None and layout not in _READ_BY[name]:
+            raise ValueError(
+                f"{name}={value!r} is for {' and '.join(_READ_BY[name])}, and "
+                f"changes nothing of {layout}; leave it out."
+            )
 
 
 def _open_shapes(spec: str, length: int | None) -> Dataset:

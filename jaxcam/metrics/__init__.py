@@ -20,12 +20,10 @@ from jaxcam.metrics.attribution_faithfulness import (
 )
 from jaxcam.metrics.box_accuracy import (
     best_box_iou,
-    best_mask_iou,
     best_threshold,
     box_accuracy_curve,
     max_box_accuracy,
     max_box_accuracy_v2,
-    max_mask_accuracy,
 )
 from jaxcam.metrics.coherency import adcc, arcc, coherency
 from jaxcam.metrics.complexity import (
@@ -60,6 +58,7 @@ from jaxcam.metrics.map_similarity import (
     ssim,
     top_k_overlap,
 )
+from jaxcam.metrics.mask_accuracy import best_mask_iou, max_mask_accuracy
 from jaxcam.metrics.optimal_localization import (
     localization_recall_precision_error,
     optimal_localization_recall_precision_error,
@@ -102,9 +101,8 @@ from jaxcam.metrics.robustness import (
     max_sensitivity,
     relative_input_stability,
 )
+from jaxcam.metrics.structure import betti_error, cl_dice
 from jaxcam.metrics.topology import (
-    betti_error,
-    cl_dice,
     differentiable_warping_error,
     warping_error,
     warping_error_pixels,

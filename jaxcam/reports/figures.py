@@ -8,13 +8,13 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from jaxcam import charts
+from jaxcam.charts import appearance
 
 _VARIABLES = {
-    charts.INK: "--ink",
-    charts.FAINT: "--faint",
-    charts.GRID: "--grid",
-    **{colour: f"--line-{i}" for i, colour in enumerate(charts.COLOURS)},
+    appearance.INK: "--ink",
+    appearance.FAINT: "--faint",
+    appearance.GRID: "--grid",
+    **{colour: f"--line-{i}" for i, colour in enumerate(appearance.COLOURS)},
 }
 
 
@@ -33,7 +33,7 @@ class Drawer:
         """
         self.count += 1
         stream = io.StringIO()
-        with charts.style():
+        with appearance.style():
             nothing = {"Date": None, "Creator": None}
             made.savefig(stream, format="svg", metadata=nothing, facecolor="none")
         text = stream.getvalue()

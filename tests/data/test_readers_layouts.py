@@ -156,6 +156,25 @@ def test_a_layout_can_be_forced(pets):
     assert data.open_dataset(folder, layout="folder").name == "pets"
 
 
+@pytest.mark.parametrize(
+    ("spec", "option"),
+    [
+        ("voc:{}", {"label_set": "imagenet"}),
+        ("oxford_pets:{}", {"label_set": "imagenet"}),
+        ("coco:{}", {"threshold": 0.5}),
+        ("folder:{}", {"labels": "exact"}),
+        ("tfds:oxford_iiit_pet", {"labels": "exact"}),
+        ("shapes", {"labels": "exact"}),
+        ("masks:{}", {"length": 3}),
+    ],
+)
+def test_an_option_that_would_change_nothing_is_refused(tmp_path, spec, option):
+    ((name, _),) = option.items()
+    layout = spec.partition(":")[0]
+    with pytest.raises(ValueError, match=rf"^{name}=.* nothing of {layout}; leave it"):
+        data.open_dataset(spec.format(tmp_path), **option)
+
+
 def test_names_and_descriptions_match():
     for name in data.names():
         assert {"data", "what", "how"} == set(data.describe(name))

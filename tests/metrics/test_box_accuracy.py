@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 
 from jaxcam import plan
 from jaxcam.data import wsol
-from jaxcam.metrics import box_accuracy
+from jaxcam.metrics import box_accuracy, mask_accuracy
 from tests import fields as fields_module
 
 GOLDEN = np.load(Path(__file__).parents[1] / "golden" / "wsol.npz")
@@ -93,9 +93,9 @@ def test_agrees_with_the_definitions(case, options):
 
     arrays = [jnp.asarray(x) for x in (s, mask, frame)]
     kept = jnp.asarray(where)
-    actual = box_accuracy.max_mask_accuracy(*arrays, where=kept, **options)
+    actual = mask_accuracy.max_mask_accuracy(*arrays, where=kept, **options)
     np.testing.assert_allclose(actual, masks, rtol=1e-6)
-    assert box_accuracy.best_mask_iou(*arrays, where=kept, **options) == actual.max()
+    assert mask_accuracy.best_mask_iou(*arrays, where=kept, **options) == actual.max()
 
 
 def test_values_worked_by_hand(per_image):
@@ -122,7 +122,7 @@ def test_undefined_is_nan():
         assert jnp.isnan(
             box_accuracy.max_box_accuracy_v2(s.at[0, 0].set(jnp.nan), boxes, ~none)
         ).all()
-    assert jnp.isnan(box_accuracy.best_mask_iou(s, s > 1))
+    assert jnp.isnan(mask_accuracy.best_mask_iou(s, s > 1))
 
 
 @pytest.mark.parametrize("name", [f"native_{i}" for i in (0, 1, 2, 3, 7)])

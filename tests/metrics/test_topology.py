@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from jaxcam.metrics import topology
+from jaxcam.metrics import structure, topology
 from jaxcam.ops import events, warping
 
 STRUCTURE = {4: ndimage.generate_binary_structure(2, 1), 8: np.ones((3, 3), int)}
@@ -147,7 +147,7 @@ def test_where_freezes_and_does_not_count():
     two = jnp.asarray(SQUARE | SMALL)
     square = jnp.asarray(SQUARE)
     assert topology.warping_error_pixels(square, two, where=where) == 0
-    assert topology.betti_error(square, two, where=where) == 0
+    assert structure.betti_error(square, two, where=where) == 0
     both = jnp.asarray(SQUARE | FAR_SQUARE)
     rate = topology.warping_error(square, both, where=where)
     np.testing.assert_allclose(rate, 25 / int(where.sum()), rtol=1e-6)
@@ -165,14 +165,14 @@ def test_a_border_of_unknown_truth_does_not_part_the_prediction():
             )
             == 0
         )
-    assert topology.betti_error(predicted, jnp.asarray(truth), where=where) == 0
+    assert structure.betti_error(predicted, jnp.asarray(truth), where=where) == 0
 
 
 def test_padding_changes_nothing():
     predicted, truth = jnp.asarray(TWO), jnp.asarray(MERGED)
     padding = ((0, 9), (0, 5))
     where = jnp.pad(jnp.ones(SHAPE, bool), padding)
-    for metric in (topology.warping_error, topology.betti_error, topology.cl_dice):
+    for metric in (topology.warping_error, structure.betti_error, structure.cl_dice):
         padded = metric(
             jnp.pad(predicted, padding), jnp.pad(truth, padding), where=where
         )
@@ -273,7 +273,7 @@ def test_betti_error_counts_objects_and_holes(connectivity):
             betti_numbers(truth, connectivity),
             strict=True,
         )
-        actual = topology.betti_error(
+        actual = structure.betti_error(
             jnp.asarray(predicted), jnp.asarray(truth), connectivity=connectivity
         )
         assert actual == sum(abs(a - b) for a, b in pairs)
@@ -294,7 +294,7 @@ def test_betti_error_counts_objects_and_holes(connectivity):
     ],
 )
 def test_cl_dice_worked_by_hand(per_image, predicted, truth, expected):
-    actual = per_image(topology.cl_dice, jnp.asarray(predicted), jnp.asarray(truth))
+    actual = per_image(structure.cl_dice, jnp.asarray(predicted), jnp.asarray(truth))
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
@@ -305,8 +305,8 @@ def test_without_a_pixel_that_counts_all_is_undefined():
         topology.warping_error,
         topology.warping_error_pixels,
         topology.warping_events,
-        topology.betti_error,
-        topology.cl_dice,
+        structure.betti_error,
+        structure.cl_dice,
     ):
         assert jnp.isnan(metric(square, square, where=nowhere)).all()
 
@@ -320,7 +320,7 @@ def test_refusals():
     with pytest.raises(ValueError, match="method='magic' is not known"):
         topology.warping_error(square, square, method="magic")
     with pytest.raises(ValueError, match="connectivity=6 is not known"):
-        topology.betti_error(square, square, connectivity=6)
+        structure.betti_error(square, square, connectivity=6)
     with pytest.raises(ValueError, match="unit='inches' is not known"):
         topology.warping_events(square, square, unit="inches")
     with pytest.raises(TypeError, match="floating"):

@@ -13,7 +13,7 @@ from PIL import Image
 
 import jaxcam
 from jaxcam import cli, results, storage
-from jaxcam.reports import writing
+from jaxcam.reports import heading
 
 SECTIONS = (
     *("short", "summary", "comparison", "boxes", "thresholds", "curves"),
@@ -181,7 +181,7 @@ def test_an_untrained_or_unfinished_run_is_stamped(make, tmp_path):
     stamped = results.Result.from_columns(result.columns, {"scientific": scientific})
     out = jaxcam.report(stamped, tmp_path / "stamped.html", pictures=0)
     text = out.read_text(encoding="utf-8")
-    assert writing.UNTRAINED in text
+    assert heading.UNTRAINED in text
     assert "8 rows are missing" in text
 
 
@@ -194,6 +194,10 @@ def test_the_command_writes_it(make, tmp_path, capsys):
     assert "<code>localization_error</code>" in text
     assert cli.main(["report", str(run), "--by", "insertion_curve"]) == 2
     assert "choose one of" in capsys.readouterr().err
+    assert cli.main([*command, "--pictures", "0"]) == 2
+    assert "by='localization_error' is for the gallery" in capsys.readouterr().err
+    assert cli.main(["report", str(run), "--labels", "exact"]) == 2
+    assert "says how --data is read" in capsys.readouterr().err
     assert cli.main(["report", str(tmp_path / "nothing")]) == 2
     assert "holds no run" in capsys.readouterr().err
 

@@ -1,0 +1,131 @@
+"""Method against method and metric against metric, and what hangs on conventions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxcam import (
+    agreement,
+    comparison,
+    plot,
+    results,
+    statistics,
+    storage,
+    summaries,
+    tables,
+)
+from jaxcam.reports import figures, subject
+
+SURE = 0.05
+
+
+def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]:
+    """Paired comparisons; none where there are no two methods."""
+    if sum(len(subject.own_methods(r)) for r in runs.values()) < 2 and not any(
+        results.FLOOR in r.methods for r in runs.values()
+    ):
+        return []
+    found = []
+    for metric in metrics:
+        draws = subject.draws(subject.first(runs), [metric])
+        tests = max(199, min(statistics.PERMUTATIONS, 5 * draws))
+        found += comparison.compare(
+            runs, metrics=[metric], resamples=draws, permutations=tests
+        )
+    for record in found:
+        record["written"] = tables.cell(record | {"estimate": record["difference"]})
+        record["sure"] = record["p_holm"] < SURE
+        record["against_floor"] = record["b"].partition(" @ ")[0] == results.FLOOR
+    return found
+
+
+def universes(runs: subject.Runs) -> dict[str, dict[str, Any]]:
+    """What all conventions say of two methods, by `a b` and `b a`."""
+    found = {}
+    for label, result in runs.items():
+        path = None if result.directory is None else _universes_of(result)
+        if path is None:
+            continue
+        record = json.loads(path.read_text(encoding="utf-8"))
+        for said in record["verdicts"]:
+            if said["question"] == "region" and said["universes"]:
+                a, b = (subject.name(runs, said[side], label) for side in ("a", "b"))
+                hangs = [axis["axis"] for axis in said["axes"] if axis["decides"]]
+                found[f"{a} {b}"] = said | {"wins": said["share"], "hangs": hangs}
+                lost = {"wins": 1 - said["share"], "hangs": hangs}
+                found[f"{b} {a}"] = said | lost
+    return found
+
+
+def _universes_of(result: results.Result) -> Path | None:
+    """What `jaxcam multiverse` wrote, unless shards were added since."""
+    path = result.directory / storage.MULTIVERSE
+    if not path.is_file():
+        return None
+    newest = max(shard.stat().st_mtime_ns for shard in result.columns.paths)
+    return path if path.stat().st_mtime_ns >= newest else None
+
+
+def ranked(
+    runs: subject.Runs, metrics: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Rank agreement of metrics, over images and, with three methods, over them."""
+    scalars = [
+        m for m in metrics if summaries.reduction(subject.first(runs), m) is None
+    ]
+    count = sum(len(subject.own_methods(r)) for r in runs.values())
+    n = max(subject.first(runs).n_images, 1)
+    pairs = max(len(scalars) * (len(scalars) - 1) / 2 * count, 1)
+    draws = int(max(100, min(500, subject.WORK / 10 / (n * pairs))))
+    if len(scalars) < 2:
+        return {}
+    found = {
+        "images": agreement.rank_agreement(
+            runs,
+            over="images",
+            coefficient="spearman",
+            metrics=scalars,
+            resamples=draws,
+        )
+    }
+    if count > 2:
+        found["methods"] = agreement.rank_agreement(
+            runs, coefficient="kendall", metrics=scalars, resamples=1000
+        )
+    return found
+
+
+def agreements(
+    runs: subject.Runs,
+    draw: figures.Drawer,
+    ranked: Mapping[str, Sequence[dict[str, Any]]],
+) -> list[dict[str, Any]]:
+    """What the rank agreement says: in words, as a matrix, pair by pair."""
+    said = {
+        "images": "Over images: Spearman's correlation of the orders in which two "
+        "metrics put the images, averaged over the methods.",
+        "methods": "Over methods: Kendall's tau-b of the orders in which two "
+        "metrics put the methods.",
+    }
+    return [
+        {
+            "said": said[over],
+            "words": agreement.in_words(records),
+            "figure": _drawn(draw, records, said[over]),
+            "records": [
+                r | {"verdict": agreement.verdict(r), "written": tables.cell(r)}
+                for r in records
+            ],
+        }
+        for over, records in ranked.items()
+    ]
+
+
+def _drawn(draw: figures.Drawer, records: Sequence[dict[str, Any]], said: str) -> Any:
+    try:
+        return draw(plot.correlation(records), said)
+    except ValueError:  # Every metric is constant.
+        return None
