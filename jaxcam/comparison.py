@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,9 @@ Runs = (
     | Sequence[results.Result | str | Path]
     | Mapping[str, results.Result | str | Path]
 )
+
+_BYTES_AT_ONCE = 2**27
+"""Of the differences that are drawn together, several copies of which are made."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,12 +102,26 @@ def compare(
     names = shared_metrics([side.result for side in found.values()], metrics)
     clusters = next(iter(found.values())).clusters(cluster)
     options = {"level": level, "resamples": resamples, "seed": seed}
-    records = [
-        record
-        for metric in names
-        for record in _compared(
-            metric, found, pairs, clusters, options, permutations=permutations
+    result = next(iter(found.values())).result
+    reductions = {metric: summaries.reduction(result, metric) for metric in names}
+    directions = {metric: result.direction(metric) for metric in names}
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for some in _together([m for m in names if reductions[m] is None], found, pairs):
+        values = {m: {name: s.values(m) for name, s in found.items()} for m in some}
+        rows |= _means_compared(
+            values, pairs, clusters, options, permutations, directions
         )
+    for metric in names:
+        if (reduce := reductions[metric]) is not None:
+            values = {name: side.values(metric) for name, side in found.items()}
+            rows[metric] = _reduced_compared(
+                values, pairs, clusters, reduce, options, permutations
+            )
+    records = [
+        {"metric": metric, "a": a, "b": b, **row}
+        | _verdict(directions[metric], row["difference"], a, b)
+        for metric in names
+        for (a, b), row in zip(pairs, rows[metric], strict=True)
     ]
     return _corrected(records, family)
 
@@ -129,45 +146,40 @@ def _corrected(
     return [record | {"p_holm": corrected[i]} for i, record in enumerate(records)]
 
 
-def _compared(
-    metric: str,
+def _together(
+    metrics: Sequence[str],
     sides: Mapping[str, Side],
     pairs: Sequence[tuple[str, str]],
-    clusters: np.ndarray,
-    options: Mapping[str, Any],
-    *,
-    permutations: int,
-) -> list[dict[str, Any]]:
-    """Records of one metric, without the correction."""
-    result = next(iter(sides.values())).result
-    direction, reduce = result.direction(metric), summaries.reduction(result, metric)
-    values = {name: side.values(metric) for name, side in sides.items()}
-    found = _means_compared if reduce is None else _reduced_compared
-    rows = found(values, pairs, clusters, reduce, options, permutations, direction)
-    records = []
-    for (a, b), row in zip(pairs, rows, strict=True):
-        gain = direction * row["difference"]
-        better = a if gain > 0 else b if gain < 0 else ""
-        records.append(
-            {"metric": metric, "a": a, "b": b, **row}
-            | {"direction": direction, "better": better}
-        )
-    return records
+) -> Iterator[Sequence[str]]:
+    """Metrics whose draws and signs are made once for all, as memory allows."""
+    images = len(next(iter(sides.values())).rows)
+    width = max(1, _BYTES_AT_ONCE // (8 * max(images * len(pairs), 1)))
+    for start in range(0, len(metrics), width):
+        yield metrics[start : start + width]
+
+
+def _verdict(direction: int, difference: float, a: str, b: str) -> dict[str, Any]:
+    gain = direction * difference
+    return {
+        "direction": direction,
+        "better": a if gain > 0 else b if gain < 0 else "",
+    }
 
 
 def _means_compared(
-    values: Mapping[str, np.ndarray],
+    values: Mapping[str, Mapping[str, np.ndarray]],
     pairs: Sequence[tuple[str, str]],
     clusters: np.ndarray,
-    _: None,
     options: Mapping[str, Any],
     permutations: int,
-    direction: int,
-) -> list[dict[str, Any]]:
+    directions: Mapping[str, int],
+) -> dict[str, list[dict[str, Any]]]:
+    """What is known of each pair, for metrics that are means over rows."""
     count = int(clusters.max()) + 1
-    sums, held = np.empty((2, count, len(pairs)))
-    for column, (a, b) in enumerate(pairs):
-        difference = values[a] - values[b]
+    asked = [(metric, a, b) for metric in values for a, b in pairs]
+    sums, held = np.empty((2, count, len(asked)))
+    for column, (metric, a, b) in enumerate(asked):
+        difference = values[metric][a] - values[metric][b]
         sums[:, column], held[:, column] = statistics.cluster_sums(
             difference, clusters, count
         )
@@ -178,20 +190,25 @@ def _means_compared(
         seed=options["seed"],
     )
     means = np.divide(sums, held, out=np.full_like(sums, np.nan), where=held > 0)
-    return [
-        {
-            "difference": float(estimate[k]),
-            "low": float(low[k]),
-            "high": float(high[k]),
-            "p_value": float(p_values[k]),
-            "effect_size": statistics.paired_effect_size(means[:, k]),
-            "win_rate": (
-                statistics.win_rate(direction * means[:, k]) if direction else np.nan
-            ),
-            "n": int(held[:, k].sum()),
-        }
-        for k in range(len(pairs))
-    ]
+    rows: dict[str, list[dict[str, Any]]] = {metric: [] for metric in values}
+    for k, (metric, _, _) in enumerate(asked):
+        direction = directions[metric]
+        rows[metric].append(
+            {
+                "difference": float(estimate[k]),
+                "low": float(low[k]),
+                "high": float(high[k]),
+                "p_value": float(p_values[k]),
+                "effect_size": statistics.paired_effect_size(means[:, k]),
+                "win_rate": (
+                    statistics.win_rate(direction * means[:, k])
+                    if direction
+                    else np.nan
+                ),
+                "n": int(held[:, k].sum()),
+            }
+        )
+    return rows
 
 
 def _reduced_compared(
@@ -201,7 +218,6 @@ def _reduced_compared(
     reduce: statistics.Reduce,
     options: Mapping[str, Any],
     permutations: int,
-    _: int,
 ) -> list[dict[str, Any]]:
     rows = []
     for a, b in pairs:

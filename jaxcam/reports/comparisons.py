@@ -28,13 +28,18 @@ def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]
         results.FLOOR in r.methods for r in runs.values()
     ):
         return []
-    found = []
+    asked: dict[int, list[str]] = {}
     for metric in metrics:
-        draws = subject.draws(subject.first(runs), [metric])
+        asked.setdefault(subject.draws(subject.first(runs), [metric]), []).append(
+            metric
+        )
+    found = []
+    for draws, some in asked.items():
         tests = max(199, min(statistics.PERMUTATIONS, 5 * draws))
         found += comparison.compare(
-            runs, metrics=[metric], resamples=draws, permutations=tests
+            runs, metrics=some, resamples=draws, permutations=tests
         )
+    found.sort(key=lambda record: metrics.index(record["metric"]))
     for record in found:
         record["written"] = tables.cell(record | {"estimate": record["difference"]})
         record["sure"] = record["p_holm"] < SURE
