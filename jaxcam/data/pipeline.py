@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -15,7 +16,10 @@ from jaxcam.data import records
 Border = Literal["ignore", "foreground", "background"]
 Row = dict[str, Any]
 
-THREADS, MOST_THREADS = 2, 4
+MOST_THREADS = 4
+THREADS = min(MOST_THREADS, max(2, (os.cpu_count() or 2) // 2))
+"""Decoding threads: two share two cores with the device's program, four feed a GPU."""
+
 BATCHES_AHEAD = 2
 PADDING = "padding"
 

@@ -66,13 +66,13 @@ def centre(image: Array, *, sigma: float = 0.5) -> Array:
      [0.37 0.61 0.37]]
     """
     height, width = image.shape[:2]
-    scale = sigma * min(height, width)
 
-    def profile(length: int) -> Array:
-        offset = jnp.arange(length, dtype=jnp.float32) - (length - 1) / 2
-        return jnp.exp(-jnp.square(offset / scale) / 2)
+    def squares(length: int) -> Array:
+        return jnp.square(jnp.arange(length, dtype=jnp.float32) - (length - 1) / 2)
 
-    return profile(height)[:, None] * profile(width)[None, :]
+    # Sums of squares are exact: pixels equally far from the centre tie on every device.
+    distance = squares(height)[:, None] + squares(width)[None, :]
+    return jnp.exp(-distance / (2 * (sigma * min(height, width)) ** 2))
 
 
 def random(image: Array, key: Array) -> Array:
