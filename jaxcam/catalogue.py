@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxcam import data, models, plan, registry
+from jaxcam.metrics import presets
 
 Rows = list[tuple[str, ...]]
 
@@ -20,6 +21,7 @@ def listing(kind: str) -> tuple[tuple[str, ...], Rows]:
         "methods": _methods,
         "models": _models,
         "data": _data,
+        "presets": _presets,
     }[kind]()
 
 
@@ -138,3 +140,8 @@ def _data() -> tuple[tuple[str, ...], Rows]:
     described: list[dict[str, Any]] = [data.describe(n) for n in data.names()]
     heads = tuple(described[0])
     return heads, [tuple(str(row[head]) for head in heads) for row in described]
+
+
+def _presets() -> tuple[tuple[str, ...], Rows]:
+    rows = [(name, presets.get(name).summary) for name in presets.names()]
+    return ("preset", "what it reproduces"), rows

@@ -317,7 +317,8 @@ def save(made: figure.Figure, path: str | Path, *, dpi: int = 150) -> None:
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(new_figure(figsize=(1, 1)), f"{folder}/new/map.png", dpi=50)
-    ...     print(Image.open(f"{folder}/new/map.png").size)
+    ...     with Image.open(f"{folder}/new/map.png") as written:
+    ...         print(written.size)
     (50, 50)
     """
     path = Path(path)

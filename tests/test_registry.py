@@ -1,8 +1,6 @@
 """What holds for every registered metric, so that a new one is covered at once."""
 
-import doctest
 import functools
-import importlib
 import inspect
 import re
 from pathlib import Path
@@ -28,12 +26,6 @@ SLOW = {"differentiable_warping_error"}
 
 # Long to compile; quick tests of the tree, and of events, stand for them.
 LONG = {"box_accuracy_curve", "best_box_iou", "best_mask_iou", "warping_events"}
-LONG_DOCTESTS = {
-    "jaxcam.metrics.box_accuracy",
-    "jaxcam.metrics.mask_accuracy",
-    "jaxcam.metrics.topology",
-    "jaxcam.ops.contours",
-}
 
 
 def marked(names, long):
@@ -189,23 +181,6 @@ def test_every_method_is_defined_by_a_formula_and_its_options(name):
     assert sections == sorted(sections), "sections are out of order"
     for option in spec.options:
         assert re.search(rf"^  {option}: ", text, re.MULTILINE), option
-
-
-def modules_with_doctests():
-    """Every module of the package that holds one."""
-    root = Path(jaxcam.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        if re.search(r"^ *>>> ", path.read_text(encoding="utf-8"), re.MULTILINE):
-            parts = path.relative_to(root).with_suffix("").parts
-            yield ".".join(["jaxcam", *(p for p in parts if p != "__init__")])
-
-
-@pytest.mark.parametrize("name", marked(modules_with_doctests(), LONG_DOCTESTS))
-def test_doctests(name):
-    module = importlib.import_module(name)
-    globs = {"jax": jax, "jnp": jnp, "np": np, "jaxcam": jaxcam}
-    failed, _ = doctest.testmod(module, extraglobs=globs)
-    assert failed == 0
 
 
 def test_unknown_names_are_refused_with_their_neighbours():

@@ -38,7 +38,7 @@ class Evaluate:
     out: Path | None = None
     """Run directory; by default a folder under runs/ named after the settings."""
     preset: str = "paper"
-    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    """Named convention; `jaxcam list presets` shows them."""
     targets: Literal["auto", "predicted", "label"] = "auto"
     """Explained class: the predicted one, the labelled one, or the label if known."""
     labels: Literal["coarse", "exact"] = "coarse"

@@ -43,7 +43,7 @@ class Score:
     out: Path | None = None
     """Run directory; results are only printed by default."""
     preset: str = "paper"
-    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    """Named convention; `jaxcam list presets` shows them."""
     size: int = 224
     """Side of the square grid on which maps meet the truth."""
     geometry: Literal["squash", "crop", "original"] = "squash"

@@ -65,8 +65,8 @@ class Model:
       provenance: Where the parameters come from; part of every manifest.
 
     >>> model = jaxcam.models.load("shapes_net")
-    >>> model(np.zeros((2, 64, 64, 3), np.uint8)).shape, len(model.class_names)
-    ((2, 8), 8)
+    >>> model.input.size, len(model.class_names), model.default_layer in model.layers
+    ((64, 64), 8, True)
     """
 
     name: str

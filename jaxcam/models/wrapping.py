@@ -75,8 +75,8 @@ def wrap(
     ...     def __call__(self, x):
     ...         return self.head(nnx.relu(self.conv(x)).mean((1, 2)))
     >>> model = wrap(Net(nnx.Rngs(0)), size=8, mean=0.5, std=0.5)
-    >>> model.layers, model(np.zeros((2, 8, 8, 3), np.uint8)).shape
-    (('conv',), (2, 5))
+    >>> model.name, model.layers
+    ('Net', ('conv',))
     """
     size = (size, size) if isinstance(size, int) else tuple(size)
     if isinstance(module, nnx.Module):
