@@ -17,7 +17,8 @@
 # A run is a folder of shards: fixed ranges of images, each written whole. A run can be
 # stopped at any moment and goes on after its last shard; several processes can each make
 # some of the shards; and nothing, not the batch size, the number of devices or where the
-# run was cut, changes a value. This notebook shows each of these on a small run.
+# run was cut, changes a value: on CPU to the bit, elsewhere to rounding. This notebook
+# shows each of these on a small run.
 #
 # Run time: less than a minute on two CPU cores. On Colab choose a TPU or GPU runtime:
 # the code is the same.
@@ -44,7 +45,7 @@ print(jax.device_count(), "x", jax.devices()[0].device_kind)
 # at their native resolution, some 28 MB for 50,000 of 14 x 14.
 #
 # ```
-# jaxcam evaluate --model resnet50 --weights resnet50.safetensors \\
+# jaxcam evaluate --model resnet50 --weights resnet50.safetensors \
 #   --data imagenet_s:DIR --methods cam,grad_cam,layer_cam --batch-size 256 --out runs/big
 # ```
 

@@ -15,6 +15,8 @@ from jaxcam.cli import console, conventions
 class Score:
     """Score saved saliency maps of any framework, without a model.
 
+    An archive or a folder of maps, against a folder of images and masks:
+
         jaxcam score --maps maps.npz --truth PETS --metrics localization
         jaxcam score --maps maps/ --truth CUB --metrics max_box_accuracy --preset wsol
 
