@@ -3,7 +3,6 @@
 import functools
 import inspect
 import re
-from pathlib import Path
 
 import chex
 import jax
@@ -11,11 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxcam
-from jaxcam import catalogue, definitions, metrics, plan, registry
+from jaxcam import metrics, plan, registry
 from tests import fields as fields_module
 
-README = Path(__file__).resolve().parents[1] / "README.md"
 METRICS = registry.all_metrics()
 SIMILARITIES = registry.all_similarities()
 KINDS = ("random", "constant", "one pixel", "huge")
@@ -196,21 +193,3 @@ def test_every_metric_is_exported_under_its_name():
     for name, spec in {**METRICS, **SIMILARITIES}.items():
         if spec.fn.__name__ == name:
             assert getattr(metrics, name) is spec.fn
-
-
-def test_readme_tables_are_up_to_date():
-    """`python -m benchmarks.make_readme` writes them."""
-    text = README.read_text(encoding="utf-8")
-    for section, expected in (
-        ("metrics", catalogue.metrics_summary_markdown()),
-        ("methods", catalogue.methods_markdown()),
-    ):
-        found = re.search(
-            rf"<!-- begin: {section} -->\n(.*?)<!-- end: {section} -->", text, re.DOTALL
-        )
-        assert found is not None
-        assert found[1].strip() == expected.strip()
-    full = Path(jaxcam.__file__).parent / "methods" / "README.md"
-    assert definitions.methods_markdown() in full.read_text(encoding="utf-8")
-    full = Path(jaxcam.__file__).parent / "metrics" / "README.md"
-    assert catalogue.metrics_markdown() in full.read_text(encoding="utf-8")
