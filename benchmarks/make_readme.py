@@ -12,6 +12,7 @@ import json
 import re
 from pathlib import Path
 
+from benchmarks import _performance
 from jaxcam import catalogue, definitions, registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,31 +55,13 @@ def replaced(text: str, section: str, content: str) -> str:
 
 PETS_SHOWN = ("cam", "uniform", "centre")
 
-PETS_HEAD = """Plain CAM on 658 photographs of pets with pixel masks (Oxford-IIIT Pet,
-squashed to 224 x 224), explaining the best-scored class inside the species' range of
-ImageNet classes, with 95 % intervals; in brackets an independent run on the same
-images, whose resizing differs a little. The first column says what the border class of
-the trimap counts as in mask columns: background, object (`foreground`, the paper's
-choice), or nothing (`ignore`, the default). `python -m benchmarks.pets --shared DIR`
-makes it; one row of it is
-
-```
-jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz \\
-  --data oxford_pets:DIR --methods cam --border foreground
-```
-
-The table says why floors matter: by the box error (LE) SqueezeNet's CAM cannot be told
-from a uniform map, by the mask error (MLE) it can. Box columns do not depend on the
-border rule. The one image with an empty trimap is undefined and left out. The centre of
-the independent run is a Gaussian of a quarter of the side, the default here one of half
-of it, as in the literature on weak supervision; `centre[sigma=0.25]` gives its .408 and
-.493.
-
-"""
+PETS_BORDER = "foreground"
+"""What the README's table shows: the paper's choice, for which there is more than one
+independent figure."""
 
 
-def pets_table() -> str:
-    """CAM on real photographs beside an independent run."""
+def pets_table(border: str | None = None) -> str:
+    """CAM on real photographs beside an independent run, for one border rule or all."""
     path = RESULTS / "pets.json"
     records = json.loads(path.read_text(encoding="utf-8"))["records"]
     shown = {
@@ -92,6 +75,8 @@ def pets_table() -> str:
     for record in records:
         if record["metric"] not in shown or record["method"] not in PETS_SHOWN:
             continue
+        if border not in (None, record["border"]):
+            continue
         key = record["border"], record["model"], record["method"]
         half = (record["high"] - record["low"]) / 2
         cell = f"{record['estimate']:.3f} ±{half:.3f}"
@@ -99,61 +84,39 @@ def pets_table() -> str:
             cell += f" ({record['independent']:.3f})"
         rows.setdefault(key, {})[record["metric"]] = cell
     table = []
-    for (border, model, method), cells in rows.items():
+    for (of, model, method), cells in rows.items():
         is_floor = method not in ("cam", "grad_cam")
         name = f"*{method}*" if is_floor else f"{method}, {model}"
-        table.append((border, name, *(cells.get(m, "") for m in shown)))
-    heads = ("border", "explanation", *shown.values())
-    return PETS_HEAD + catalogue.markdown(heads, table)
+        own = (of,) if border is None else ()
+        table.append((*own, name, *(cells.get(m, "") for m in shown)))
+    heads = ("border",) if border is None else ()
+    return catalogue.markdown((*heads, "explanation", *shown.values()), table)
 
 
-FAITHFULNESS_HEAD = """Metrics that ask the model, on every fourteenth of these
-photographs (every forty-second for MobileNetV2), with 95 % intervals: 28 steps a curve,
-ROAD's nine shares. `python -m benchmarks.pets_faithfulness --shared DIR` makes it.
-
-"""
+FAITHFULNESS_SHOWN = "squeezenet1_1"
 
 
-def faithfulness_table() -> str:
-    """Grad-CAM beside the floors, by metrics that ask the model."""
+def faithfulness_table(network: str | None = None) -> str:
+    """Grad-CAM beside the floors, by metrics that ask the model: one network or all."""
     path = RESULTS / "pets_faithfulness.json"
     records = json.loads(path.read_text(encoding="utf-8"))["records"]
     metrics = list(dict.fromkeys(record["metric"] for record in records))
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for record in records:
+        if network not in (None, record["model"]):
+            continue
         half = (record["high"] - record["low"]) / 2
         name = f"*{record['method']}*" if record["is_floor"] else record["method"]
         cells = rows.setdefault((record["model"], name), {})
         cells[record["metric"]] = f"{record['estimate']:.3f} ±{half:.3f}"
     arrows = {m: catalogue.ARROWS[registry.metric(m).direction] for m in metrics}
+    whole = int(network is not None)  # Leaves out the column that names one network.
     heads = ("network", "explanation", *(f"`{m}` {arrows[m]}" for m in metrics))
     table = [
-        (*key, *(cells.get(m, "") for m in metrics)) for key, cells in rows.items()
+        (*key, *(cells.get(m, "") for m in metrics))[whole:]
+        for key, cells in rows.items()
     ]
-    return FAITHFULNESS_HEAD + catalogue.markdown(heads, table)
-
-
-def performance_table() -> str:
-    """Every benchmark with both sides, medians, and the target it was to meet."""
-    rows = []
-    for path in sorted(RESULTS.glob("*/*.json")):
-        report = json.loads(path.read_text(encoding="utf-8"))
-        for result in report.get("results", []):
-            if "ratio" not in result or "alone" in result["case"]:
-                continue
-            case = ", ".join(f"{k} {v}" for k, v in result["case"].items())
-            target = result.get("target")
-            rows.append(
-                (
-                    report.get("question", path.stem),
-                    case,
-                    path.parent.name,
-                    f"{result['ratio']:.3g} x",
-                    "" if target is None else f"{target:g} x",
-                )
-            )
-    heads = ("question", "case", "device", "measured", "asked for")
-    return catalogue.markdown(heads, rows)
+    return catalogue.markdown(heads[whole:], table)
 
 
 def metrics_table() -> str:
@@ -199,30 +162,45 @@ def zoo_tables(report: dict) -> str:
     return "\n\n".join(parts)
 
 
+def written() -> dict[Path, str]:
+    """Every file that has generated parts, as it has to be."""
+    package = ROOT / "jaxcam"
+    measured = _performance.measurements(RESULTS)
+    zoo = json.loads(next(iter(sorted(RESULTS.glob("*/zoo.json")))).read_text("utf-8"))
+    generated = {
+        ROOT / "README.md": {
+            "metrics": catalogue.metric_families_markdown(),
+            "methods": catalogue.methods_summary_markdown(),
+            "pets": pets_table(PETS_BORDER),
+            "faithfulness": faithfulness_table(FAITHFULNESS_SHOWN),
+            "performance": _performance.short_table(measured),
+        },
+        ROOT / "benchmarks" / "README.md": {
+            "performance": _performance.full_table(measured),
+            "pets": pets_table(),
+            "faithfulness": faithfulness_table(),
+            "metrics": metrics_table(),
+            "zoo": zoo_tables(zoo),
+        },
+    }
+    files = {
+        package / "methods" / "README.md": METHODS_HEAD
+        + catalogue.methods_markdown()
+        + "\n"
+        + definitions.methods_markdown(),
+        package / "metrics" / "README.md": METRICS_HEAD + catalogue.metrics_markdown(),
+    }
+    for path, sections in generated.items():
+        text = path.read_text(encoding="utf-8")
+        for name, content in sections.items():
+            text = replaced(text, name, content)
+        files[path] = text
+    return files
+
+
 def main() -> None:
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    text = replaced(text, "metrics", catalogue.metrics_summary_markdown())
-    text = replaced(text, "methods", catalogue.methods_markdown())
-    if (RESULTS / "pets.json").is_file():
-        text = replaced(text, "pets", pets_table())
-    if (RESULTS / "pets_faithfulness.json").is_file():
-        text = replaced(text, "faithfulness", faithfulness_table())
-    text = replaced(text, "performance", performance_table())
-    readme.write_text(text, encoding="utf-8")
-    if (RESULTS / "cpu-1core" / "model_free_suite.json").is_file():
-        costs = ROOT / "benchmarks" / "README.md"
-        text = replaced(costs.read_text(encoding="utf-8"), "metrics", metrics_table())
-        costs.write_text(text, encoding="utf-8")
-    for path in sorted(RESULTS.glob("*/zoo.json"))[:1]:
-        notes = ROOT / "benchmarks" / "README.md"
-        tables = zoo_tables(json.loads(path.read_text(encoding="utf-8")))
-        said = replaced(notes.read_text(encoding="utf-8"), "zoo", tables)
-        notes.write_text(said, encoding="utf-8")
-    full = ROOT / "jaxcam" / "methods" / "README.md"
-    full.write_text(METHODS_HEAD + definitions.methods_markdown(), encoding="utf-8")
-    full = ROOT / "jaxcam" / "metrics" / "README.md"
-    full.write_text(METRICS_HEAD + catalogue.metrics_markdown(), encoding="utf-8")
+    for path, text in written().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ __version__ = "0.1.0.dev0"
 
 _MODULES = (
     "data",
+    "finetuning",
     "methods",
     "metrics",
     "models",
+    "multiverse",
     "ops",
     "plot",
     "probes",

@@ -48,23 +48,31 @@ def rank_agreement(
       coefficient: "kendall" is tau-b, "spearman" rho; ties count in both.
       metrics: Which; by default all that the runs share and that are means over images.
       floors: Whether floors and ceiling are ranked as well.
-      level: Probability that the intervals are to cover.
+      level: Probability that the intervals are to cover, in (0, 1).
       resamples: Of the bootstrap over images.
       seed: Of the bootstrap.
       cluster: Column whose equal rows are drawn together.
 
     Returns:
-      Records with `a`, `b`, `estimate`, `low`, `high`, `n`: the methods for which both
-      metrics have a mean; or the fewest images of a method for which both are defined,
-      where a method with fewer than three such images is left out. NaN where fewer than
-      three methods, or no method, are left, or a metric is constant.
+      Records with `a`, `b`, `estimate` in [-1, 1], `low`, `high`, and `n`: the methods
+      for which both metrics have a mean; or the fewest images of a method for which
+      both are defined, where a method with fewer than three such images is left out.
+      NaN where fewer than three methods, or no method, are left, or a metric is
+      constant.
 
     Raises:
+      FileNotFoundError: A directory holds no run.
       ValueError: There are fewer than three methods to rank; a metric is of the whole
         data set; or there are too many images for Kendall's tau.
 
     Cost: over methods, a bootstrap of means. Over images O(metrics^2 x methods x
     resamples x n) with rho, and n times that with tau.
+
+    >>> rows = {"index": [0] * 3, "id": ["a"] * 3, "method": ["x", "y", "z"]}
+    >>> rows |= {"dice": [0.1, 0.2, 0.3], "recall": [0.9, 0.8, 0.7]}
+    >>> [record] = rank_agreement(jaxcam.results.Result.from_columns(rows))
+    >>> record["estimate"], record["n"]  # Opposite orders of three methods.
+    (-1.0, 3)
     """
     choices = {"kendall", "spearman"}
     if coefficient not in choices or over not in ("methods", "images"):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jaxcam import data, models, plan, registry
+from jaxcam.metrics import presets
 
 Rows = list[tuple[str, ...]]
 
@@ -20,6 +21,7 @@ def listing(kind: str) -> tuple[tuple[str, ...], Rows]:
         "methods": _methods,
         "models": _models,
         "data": _data,
+        "presets": _presets,
     }[kind]()
 
 
@@ -58,19 +60,17 @@ def metrics_markdown() -> str:
     return "\n".join(parts)
 
 
-def metrics_summary_markdown() -> str:
-    """The short metric table of the README: name, direction and meaning."""
+def metric_families_markdown() -> str:
+    """The short metric table of the README: names and directions, family by family."""
+    families: dict[str, list[str]] = {}
+    for name, spec in _documented(lambda name, spec: (spec.family, name)):
+        written = f"`{name}` {ARROWS[spec.direction]}".strip()
+        families.setdefault(spec.family, []).append(written)
     rows = [
-        (
-            f"`{name}`",
-            ARROWS[spec.direction],
-            _range(spec.range),
-            " / ".join(spec.regions) or "-",
-            spec.summary,
-        )
-        for name, spec in _documented(lambda name, spec: (spec.family, name))
+        (f"[{family}](jaxcam/metrics/README.md#{family.replace(' ', '-')})", each)
+        for family, each in ((f, ", ".join(names)) for f, names in families.items())
     ]
-    return markdown(("metric", "", "range", "regions", "meaning"), rows)
+    return markdown(("family", "metrics"), rows)
 
 
 def _documented(key: Callable[[str, Any], Any]) -> list[tuple[str, Any]]:
@@ -79,8 +79,17 @@ def _documented(key: Callable[[str, Any], Any]) -> list[tuple[str, Any]]:
     return sorted(both.items(), key=lambda item: key(*item))
 
 
+def methods_summary_markdown() -> str:
+    """The short method table of the README: name and meaning."""
+    rows = [
+        (f"`{name}`", spec.summary)
+        for name, spec in sorted(registry.all_methods().items())
+    ]
+    return markdown(("method", "meaning"), rows)
+
+
 def methods_markdown() -> str:
-    """The method table of the README."""
+    """Every method in one table."""
     rows = [
         (f"`{name}`", spec.summary, spec.cost, spec.source)
         for name, spec in sorted(registry.all_methods().items())
@@ -138,3 +147,8 @@ def _data() -> tuple[tuple[str, ...], Rows]:
     described: list[dict[str, Any]] = [data.describe(n) for n in data.names()]
     heads = tuple(described[0])
     return heads, [tuple(str(row[head]) for head in heads) for row in described]
+
+
+def _presets() -> tuple[tuple[str, ...], Rows]:
+    rows = [(name, presets.get(name).summary) for name in presets.names()]
+    return ("preset", "what it reproduces"), rows

@@ -80,7 +80,7 @@ def compare(
       family: Holm's correction covers the pairs of each "metric", or "all" records.
         All is the stricter; with many metrics it needs more permutations, since no
         p-value is below 1 / (permutations + 1).
-      level: Probability that the intervals are to cover.
+      level: Probability that the intervals are to cover, in (0, 1).
       resamples: Of the bootstrap.
       permutations: Of the test.
       seed: Of bootstrap and test.
@@ -94,8 +94,16 @@ def compare(
       `n`, `direction`, and `better`: a, b or "" where they are equal.
 
     Raises:
+      FileNotFoundError: A directory holds no run.
       ValueError: The runs are over other data, have no metric in common, or there are
         no two methods to compare.
+
+    >>> rows = {"index": [0, 0, 1, 1], "id": ["a", "a", "b", "b"]}
+    >>> rows["method"] = ["cam", "grad_cam"] * 2
+    >>> run = jaxcam.results.Result.from_columns(rows | {"dice": [0.5, 0.75, 0.5, 0.5]})
+    >>> record = compare(run)[0]
+    >>> record["difference"], record["win_rate"]  # One loss, one tie.
+    (-0.125, 0.25)
     """
     found = sides(runs, methods=methods, floors=floors)
     pairs = _pairs(found, floors)

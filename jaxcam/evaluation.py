@@ -51,16 +51,14 @@ class Settings:
 
     Attributes:
       methods: Explanation methods, floors included, as written.
-      metrics: Metrics, as written.
-      preset: The convention that fills in what the metrics leave open.
-      targets: "label" explains the best-scored class among those that count as right,
-        "predicted" the top-1, "auto" the label where a row has one.
-      geometry: How images meet the model's grid: "squash", "crop" or "original".
-      border: What a trimap's border class is: "ignore", "foreground", "background".
-      normalization: How maps are brought to [0, 1]; the preset's way if `None`.
-      precision: "highest" computes matrix products in float32 on every device; "fast"
-        leaves the device its own choice.
-      seed: Seed of everything random, folded with the image id.
+      metrics: Metrics, as written, suites spelled out.
+      preset: As in `evaluate`, like all that follow.
+      targets: Which class is explained.
+      geometry: How images meet the model's grid.
+      border: What a trimap's border class is.
+      normalization: How maps are brought to [0, 1].
+      precision: Of matrix products.
+      seed: Of everything random.
     """
 
     methods: tuple[str, ...]
@@ -113,13 +111,20 @@ def evaluate(
       metrics: Names of metrics or suites, with options where wanted:
         `"f_score[beta=2,region=box]"`.
       out: Run directory. `None` keeps the results in memory only.
-      preset: See `Settings`, as for the arguments up to `seed`.
-      targets: See `Settings`.
-      geometry: See `Settings`.
-      border: See `Settings`.
-      normalization: See `Settings`.
-      precision: See `Settings`.
-      seed: See `Settings`.
+      preset: The convention that fills in what the metrics leave open, as "paper" or
+        "wsol"; see `jaxcam list presets`.
+      targets: "label" explains the best-scored class among those that count as right,
+        "predicted" the top-1, "auto" the label where a row has one.
+      geometry: How images meet the model's grid, truth with them: "squash" resizes the
+        whole image, "crop" takes its centre, "original" scores maps on the image's own
+        grid.
+      border: What a trimap's border class is in masks: "ignore", "foreground" or
+        "background".
+      normalization: How maps are brought to [0, 1], a rule of `jaxcam.ops.normalize`;
+        the preset's way if `None`.
+      precision: "highest" computes matrix products in float32 on every device; "fast"
+        leaves the device its own choice.
+      seed: Of everything random, folded with the image id.
       limit: Only the first images.
       batch_size: Images at a time, split between the devices of this process and
         rounded up to their number; halved if they run out of memory. CPUs take
@@ -141,8 +146,15 @@ def evaluate(
       The results, one row an image, target and method.
 
     Raises:
+      FileNotFoundError: There is no such data set.
       ValueError: An unknown name or option; a run directory of other settings; a share
         without images, or without a directory.
+
+    >>> model = jaxcam.models.load("shapes_net")
+    >>> metrics = ["energy_pointing_game"]
+    >>> result = evaluate(model, "shapes,n=2", methods=["grad_cam"], metrics=metrics)
+    >>> result.n_images, result.methods
+    (2, ('grad_cam', 'uniform', 'centre', 'random', 'sobel', 'truth'))
     """
     if isinstance(dataset, str | Path):
         dataset = data.open_dataset(dataset)

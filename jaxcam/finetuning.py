@@ -42,14 +42,17 @@ class Settings:
 
     Attributes:
       train: "head" fits the last layer, "all" every parameter after it.
-      epochs: Times that every image is shown, in each of these parts.
-      batch_size: Images a step.
-      learning_rate: Its peak, when all is fitted; the head's is its own.
+      epochs: Times that every image is shown, in each of these parts; at least 1.
+      batch_size: Images a step; at least 1.
+      learning_rate: Its peak, when all is fitted, positive; the head's is its own.
       weight_decay: Of matrices and kernels.
-      validation: Share of each class that is held out.
+      validation: Share of each class that is held out, in (0, 1).
       geometry: How images are brought to the network's size.
       limit: Only the first images.
       seed: Of the head's first weights and the order of the images.
+
+    >>> Settings(train="all").learning_rate
+    0.0001
     """
 
     train: Train = "head"
@@ -91,10 +94,12 @@ def finetune(
       **settings: See `Settings`.
 
     Returns:
-      The log: settings, classes, one entry an epoch with the accuracies on training and
-      held-out images, and where the weights lie.
+      The log: settings, classes, one entry an epoch with the accuracies in [0, 1] on
+      training and held-out images, and where the weights lie, under `weights`.
 
     Raises:
+      FileNotFoundError: The data set or the weights are not there.
+      TypeError: There is no such setting.
       ValueError: The data set has no labels or one class, an image has two classes, a
         class has one image, or a setting is out of range.
     """
@@ -136,7 +141,18 @@ def finetune(
 
 
 def epoch_line(entry: Mapping[str, Any]) -> str:
-    """An entry of the log as a line."""
+    """An entry of the log as a line.
+
+    Args:
+      entry: As `finetune` reports them.
+
+    Returns:
+      The text, without a newline.
+
+    >>> entry = {"part": "head", "epoch": 0, "loss": 1.0, "accuracy": 0.5}
+    >>> epoch_line(entry | {"validation_accuracy": 0.25})
+    'head, epoch 0: loss 1.000, accuracy 0.500, validation accuracy 0.250'
+    """
     return (
         f"{entry['part']}, epoch {entry['epoch']}: loss {entry['loss']:.3f}, accuracy "
         f"{entry['accuracy']:.3f}, validation accuracy "

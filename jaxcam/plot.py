@@ -45,7 +45,7 @@ def relative(saliency: np.ndarray) -> np.ndarray:
     """A map as pictures show it: the positive part over its 99.5 % quantile, up to 1.
 
     Args:
-      saliency: float[h, w].
+      saliency: float[h, w], any scale and sign.
 
     Returns:
       float[h, w] in [0, 1]: zeros where nothing is positive, ones where a map is a
@@ -74,8 +74,16 @@ def blended(image: np.ndarray, saliency: np.ndarray) -> np.ndarray:
         half-pixel centres.
 
     Returns:
-      float[H, W, 3] in [0, 1].
+      float[H, W, 3] in [0, 1], red, green and blue.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+
+    >>> image = np.full((1, 1, 3), 255, np.uint8)
+    >>> print(blended(image, np.zeros((1, 1))))
+    [[[1. 1. 1.]]]
     """
+    require()
     from matplotlib import colormaps
 
     height, width = image.shape[:2]
@@ -105,7 +113,7 @@ def overlay(
       title: Over the picture.
 
     Returns:
-      A figure.
+      A matplotlib figure; `save` writes it.
 
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
@@ -162,10 +170,15 @@ def explanations(
       title: Over the picture.
 
     Returns:
-      A figure; `save` writes it.
+      A matplotlib figure; `save` writes it.
 
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
+
+    >>> image = np.zeros((8, 8, 3), np.uint8)
+    >>> made = explanations(image, {"cam": np.eye(4)[None]}, ["tabby cat"])
+    >>> [axes.get_title() for axes in made.axes]
+    ['tabby cat', 'cam', '']
     """
     image = shrunk(image)
     ratio = image.shape[1] / image.shape[0]
@@ -217,16 +230,23 @@ def evidence_ring(
       saliency: float[h, w], any scale.
       mask: bool[H, W], the object.
       box: `[y0, x0, y1, x1]`, half-open, in pixels of the image.
-      energies: Shares of the energy of object, ring and context.
-      effects: What the score loses without each; see `jaxcam.metrics.region_effect`.
+      energies: float[3], shares of the energy of object, ring and context, in [0, 1].
+      effects: float[3], what the score loses without each, at most 1; see
+        `jaxcam.metrics.region_effect`. NaN is written as undefined.
       title: Over the picture.
 
     Returns:
-      A figure; `save` writes it.
+      A matplotlib figure; `save` writes it.
 
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
       ValueError: The mask is not of the image's size.
+
+    >>> image, mask = np.zeros((8, 8, 3), np.uint8), np.eye(8, dtype=bool)
+    >>> shares = [0.5, 0.3, 0.2]
+    >>> made = evidence_ring(image, np.eye(8), mask, [0, 0, 8, 8], shares, shares)
+    >>> [axes.get_title() for axes in made.axes][:2]
+    ['object, ring, context', 'explanation']
     """
     require()
     from matplotlib import colors, figure, patches
@@ -283,14 +303,41 @@ def evidence_ring(
     return made
 
 
-def save(made: figure.Figure, path: Path, *, dpi: int = 150) -> None:
-    """Writes a figure, in the format that the file's suffix names."""
+def save(made: figure.Figure, path: str | Path, *, dpi: int = 150) -> None:
+    """Writes a figure, in the format that the file's suffix names.
+
+    Args:
+      made: A figure of this module.
+      path: The file, as "map.png", "map.svg" or "map.pdf"; its folder is made.
+      dpi: Pixels an inch, for pictures of pixels.
+
+    Raises:
+      ValueError: matplotlib knows no such format.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(new_figure(figsize=(1, 1)), f"{folder}/new/map.png", dpi=50)
+    ...     with Image.open(f"{folder}/new/map.png") as written:
+    ...         print(written.size)
+    (50, 50)
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     made.savefig(path, dpi=dpi)
 
 
 def shrunk(image: np.ndarray) -> np.ndarray:
-    """An image no larger than can be seen: uint8[H, W, 3]."""
+    """An image no larger than can be seen: its longer side is 512 pixels at most.
+
+    Args:
+      image: uint8[H, W, 3].
+
+    Returns:
+      uint8[h, w, 3], of the same proportions; the image itself if it is small enough.
+
+    >>> shrunk(np.zeros((1024, 256, 3), np.uint8)).shape
+    (512, 128, 3)
+    """
     height, width = image.shape[:2]
     scale = LARGEST / max(height, width)
     if scale >= 1:

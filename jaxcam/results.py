@@ -56,6 +56,11 @@ class Result:
         `from_columns`.
       manifest: See `jaxcam.storage.manifest`.
       specs: Metrics that the registry does not know, by name.
+
+    >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+    >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+    >>> result.methods, result.metrics, result.n_images
+    (('cam',), ('dice',), 2)
     """
 
     columns: Mapping[str, np.ndarray]
@@ -73,12 +78,22 @@ class Result:
         """Results in memory.
 
         Args:
-          rows: Arrays or lists of one length, `index`, `id` and `method` among them.
-          manifest: How they came about.
+          rows: Arrays or lists of one length n by name: `index` int[n], the row's
+            number in the data set, `id` and `method` among them, metrics as float[n]
+            or float[n, T]. `valid` bool[n] marks rows that could be explained.
+          manifest: How they came about; see `jaxcam.storage.manifest`.
           specs: Metrics that the registry does not know, by name.
+
+        Returns:
+          The results.
 
         Raises:
           ValueError: A column is missing or of another length, or a row is there twice.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> len(result)
+        2
         """
         arrays = {name: columns.as_array(values) for name, values in rows.items()}
         lengths = {name: len(values) for name, values in arrays.items()}
@@ -91,7 +106,13 @@ class Result:
 
     @property
     def rows(self) -> Iterator[dict[str, Any]]:
-        """The rows one after the other, maps left out."""
+        """The rows one after the other, maps left out.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> [row["dice"] for row in result.rows] == [0.5, 1.0]
+        True
+        """
         names = [name for name in self.columns if name != "saliency"]
         kept = [self.columns[name] for name in names]
         for values in zip(*kept, strict=True):
@@ -104,7 +125,13 @@ class Result:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Metrics, in the order of the columns; curves and other vectors among them."""
+        """Metrics, in the order of the columns; curves and other vectors among them.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.metrics
+        ('dice',)
+        """
         return tuple(name for name in self.columns if name not in DESCRIBING)
 
     @functools.cached_property
@@ -121,13 +148,25 @@ class Result:
 
     @property
     def trained(self) -> bool:
-        """False if the model's parameters were random."""
+        """False if the model's parameters were random.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.trained
+        True
+        """
         model = self.manifest["scientific"].get("model") or {}
         return bool(model.get("trained", True))
 
     @property
     def directory(self) -> Path | None:
-        """The run directory; `None` for results in memory or of several directories."""
+        """The run directory; `None` for results in memory or of several directories.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> print(result.directory)
+        None
+        """
         paths = getattr(self.columns, "paths", ())
         found = {path.parent.parent for path in paths}
         return found.pop() if len(found) == 1 else None
@@ -137,6 +176,11 @@ class Result:
         """Rows of the data set that are not there: the run is not finished.
 
         0 for a part of a result, which is not meant to be whole.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.n_missing
+        0
         """
         if isinstance(self.columns, columns.TakenColumns):
             return 0
@@ -163,8 +207,18 @@ class Result:
     def rows_of(self, method: str) -> np.ndarray:
         """Positions of a method's rows, in the order of the data set.
 
+        Args:
+          method: One of `methods`.
+
+        Returns:
+          int[n], positions in the columns.
+
         Raises:
           ValueError: There is no such method in the results.
+
+        >>> rows = {"index": [1, 0], "id": ["b", "a"], "method": ["cam", "cam"]}
+        >>> print(Result.from_columns(rows).rows_of("cam"))
+        [1 0]
         """
         if method not in self._layout:
             raise ValueError(
@@ -174,7 +228,19 @@ class Result:
         return self._layout[method]
 
     def spec(self, metric: str) -> _spec.MetricSpec | None:
-        """What is known about a metric; `None` for a column nobody registered."""
+        """What is known about a metric.
+
+        Args:
+          metric: A column, with options; or a skill of one, `metric.skill`.
+
+        Returns:
+          Its entry in the registry; `None` for a column nobody registered.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.spec("dice").range, result.spec("shoe_size")
+        ((0.0, 1.0), None)
+        """
         name = metric.removesuffix(summaries.SKILL)
         if name in self.specs:
             return self.specs[name]
@@ -186,14 +252,27 @@ class Result:
             return None
 
     def values(self, metric: str, method: str) -> np.ndarray:
-        """float[n] or float[n, T], one row an image and target, in the data's order.
+        """A metric's values, image by image.
 
         `name.skill` is (m - floor) / (best - floor), float64, where the floor is the
-        uniform map's value on the same image; it is undefined where the floor is the
-        best value already.
+        uniform map's value on the same image.
+
+        Args:
+          metric: One of `metrics` or `skills`.
+          method: One of `methods`.
+
+        Returns:
+          float[n], or float[n, T] of a curve, one row an image and target, in the
+          data's order. NaN where the metric is undefined; a skill also where the floor
+          is the best value already.
 
         Raises:
           ValueError: There is no such metric or method in the results.
+
+        >>> rows = {"index": [0, 0], "id": ["a", "a"], "method": ["cam", "uniform"]}
+        >>> result = Result.from_columns(rows | {"energy_pointing_game": [0.7, 0.4]})
+        >>> print(result.values("energy_pointing_game.skill", "cam"))  # 0.3 / 0.6
+        [0.5]
         """
         if metric in self.skills:
             return self._skill(metric.removesuffix(summaries.SKILL), method)
@@ -216,10 +295,22 @@ class Result:
         return np.divide(value - floor, room, out=skill, where=room != 0)
 
     def maps(self, method: str) -> list[np.ndarray]:
-        """The stored maps of a method, float32[h, w] each, in the data's order.
+        """The stored maps of a method, in the data's order.
+
+        Args:
+          method: One of `methods`.
+
+        Returns:
+          float32[h, w] each, raw, on the grid of their layer.
 
         Raises:
           ValueError: The run kept no maps, or there is no such method.
+
+        >>> rows = {"index": [0], "id": ["a"], "method": ["cam"]}
+        >>> rows |= {"saliency_height": [1], "saliency_width": [2]}
+        >>> rows["saliency"] = [np.array([0.25, 1.0], np.float32)]
+        >>> print(Result.from_columns(rows).maps("cam")[0])
+        [[0.25 1.  ]]
         """
         if "saliency" not in self.columns:
             raise ValueError("The run kept no maps; evaluate it with keep_maps=True.")
@@ -234,12 +325,22 @@ class Result:
         ]
 
     def clusters_by(self, column: str = "id") -> np.ndarray:
-        """int[rows], 0 ... C - 1, equal for rows that are resampled together.
+        """Which rows are resampled together: those that are equal in a column.
 
         Clusters are numbered in the order of the data set, whatever the order of rows.
 
+        Args:
+          column: Of the columns; "id" takes an image with all its targets as one.
+
+        Returns:
+          int[rows], 0 ... C - 1, equal for rows of one cluster.
+
         Raises:
           ValueError: There is no such column.
+
+        >>> rows = {"index": [0, 1, 2], "id": ["a", "a", "b"], "method": ["cam"] * 3}
+        >>> print(Result.from_columns(rows).clusters_by())
+        [0 0 1]
         """
         if column not in self.columns:
             raise ValueError(f"The results have no column {column!r}.")
@@ -258,7 +359,13 @@ class Result:
 
     @property
     def valid(self) -> np.ndarray:
-        """bool[rows]: the row could be read and explained."""
+        """bool[rows]: the row could be read and explained.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> print(result.valid)
+        [ True  True]
+        """
         if "valid" not in self.columns:
             return np.ones(len(self), bool)
         return np.asarray(self.columns["valid"], bool)
@@ -281,7 +388,7 @@ class Result:
         Args:
           skill: Summarises the skills, named `metric.skill`, instead of the metrics.
           metrics: Only these, skills among them.
-          level: Probability that the intervals are to cover.
+          level: Probability that the intervals are to cover, in (0, 1).
           resamples: Of the bootstrap.
           seed: Of the bootstrap.
           cluster: Column whose equal rows are drawn together.
@@ -291,11 +398,27 @@ class Result:
           values), `n_undefined` (valid rows whose value is NaN), `n_invalid` (rows
           that could not be read or explained), `direction`, `is_floor`; `untrained` if
           the network's parameters are random. Curves, which are no single number, are
-          left out.
+          left out. An estimate is NaN where no value is defined.
+
+        Raises:
+          ValueError: There is no such metric in the results, or it is a curve; there is
+            no such column as `cluster`.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> record = result.summary()[0]
+        >>> record["method"], record["metric"], record["estimate"], record["n"]
+        ('cam', 'dice', 0.75, 2)
         """
         if metrics is None:
             names = self.skills if skill else self.metrics
             metrics = [name for name in names if summaries.is_number(self, name)]
+        for name in metrics:
+            if name in self.metrics and not summaries.is_number(self, name):
+                raise ValueError(
+                    f"{name} is no single number an image, so it has no summary; leave "
+                    "it out."
+                )
         found = summaries.summarize(
             self,
             metrics,
@@ -307,7 +430,19 @@ class Result:
         return found if self.trained else [r | {"untrained": True} for r in found]
 
     def is_floor(self, method: str) -> bool:
-        """Whether a method is a floor or the ceiling of every table."""
+        """Whether a method is a floor or the ceiling of every table.
+
+        Args:
+          method: A name; an unknown one is no floor.
+
+        Returns:
+          True for a floor or the ceiling.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.is_floor("cam"), result.is_floor("uniform")
+        (False, True)
+        """
         from jaxcam import registry
 
         try:
@@ -316,21 +451,49 @@ class Result:
             return False
 
     def direction(self, metric: str) -> int:
-        """1 if higher is better, -1 if lower is, 0 if neither; a skill is 1."""
+        """Which way a metric is better.
+
+        Args:
+          metric: A column, with options; or a skill of one, `metric.skill`.
+
+        Returns:
+          1 if higher is better, -1 if lower is, 0 if neither or unknown; a skill is 1.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.direction("dice"), result.direction("localization_error")
+        (1, -1)
+        """
         if metric.endswith(summaries.SKILL):
             return 1
         spec = self.spec(metric)
         return 0 if spec is None else spec.direction
 
     def reasons(self) -> dict[str, int]:
-        """How many images are invalid for some method, by reason."""
+        """How many images and targets are invalid for some method, by reason.
+
+        Returns:
+          Numbers by reason.
+
+        >>> rows = {"index": [0], "id": ["a"], "method": ["cam"], "valid": [False]}
+        >>> Result.from_columns(rows | {"reason": ["cannot be decoded"]}).reasons()
+        {'cannot be decoded': 1}
+        """
         found: dict[str, int] = {}
         for error in self.errors():
             found[error["reason"]] = found.get(error["reason"], 0) + 1
         return found
 
     def errors(self) -> list[dict[str, Any]]:
-        """Invalid images and targets: the reason, and the methods it holds for."""
+        """Invalid images and targets: the reason, and the methods it holds for.
+
+        Returns:
+          Records with `index`, `id`, `reason` and `methods`, in the data's order.
+
+        >>> rows = {"index": [0], "id": ["a"], "method": ["cam"], "valid": [False]}
+        >>> Result.from_columns(rows | {"reason": ["unreadable"]}).errors()
+        [{'index': 0, 'id': 'a', 'reason': 'unreadable', 'methods': ['cam']}]
+        """
         found: dict[tuple, dict[str, Any]] = {}
         for row in np.flatnonzero(~self.valid):
             index, name, method, reason = (
@@ -343,7 +506,19 @@ class Result:
         return [found[key] for key in sorted(found)]
 
     def take(self, rows: np.ndarray) -> Result:
-        """The results of some rows."""
+        """The results of some rows.
+
+        Args:
+          rows: int[m], positions in the columns.
+
+        Returns:
+          Results of m rows, of the same manifest.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> print(result.take(np.array([1])).values("dice", "cam"))
+        [1.]
+        """
         kept = columns.TakenColumns(self.columns, np.asarray(rows, np.intp))
         return Result(kept, self.manifest, self.specs)
 
@@ -360,6 +535,11 @@ class Result:
 
         Raises:
           ValueError: There is no such column, or it holds fractions.
+
+        >>> rows = {"index": [0, 1, 2], "id": ["a", "b", "c"], "method": ["cam"] * 3}
+        >>> parts = Result.from_columns(rows | {"correct": [1.0, 0.0, 1.0]}).split()
+        >>> {value: len(part) for value, part in parts.items()}
+        {False: 1, True: 2}
         """
         if by not in self.columns:
             raise ValueError(f"The results have no column {by!r}.")
@@ -388,6 +568,15 @@ class Result:
 
         Returns:
           Records, one a pair of methods and metric.
+
+        Raises:
+          ValueError: As `jaxcam.compare` does.
+
+        >>> rows = {"index": [0, 0], "id": ["a", "a"], "method": ["cam", "grad_cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 0.75]})
+        >>> record = result.compare()[0]
+        >>> record["a"], record["b"], record["difference"], record["better"]
+        ('cam', 'grad_cam', -0.25, 'grad_cam')
         """
         import jaxcam
 
@@ -402,31 +591,91 @@ class Result:
 
         Returns:
           Records, one a pair of metrics.
+
+        Raises:
+          ValueError: As `jaxcam.rank_agreement` does.
+
+        >>> rows = {"index": [0] * 3, "id": ["a"] * 3, "method": ["x", "y", "z"]}
+        >>> rows |= {"dice": [0.1, 0.2, 0.3], "recall": [0.4, 0.5, 0.6]}
+        >>> result = Result.from_columns(rows)
+        >>> [r["estimate"] for r in result.rank_agreement()]  # One order of methods.
+        [1.0]
         """
         import jaxcam
 
         return jaxcam.rank_agreement([self, *others], **options)
 
     def table(self, *, skill: bool = False, seed: int = 0) -> Any:
-        """A rich renderable, methods by metrics, with intervals."""
+        """The summary as a table for the terminal, methods by metrics.
+
+        Args:
+          skill: As in `summary`.
+          seed: As in `summary`.
+
+        Returns:
+          What `rich.print` shows, with 95 % intervals: the best method in bold, floors
+          set off below.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> [column.header.plain for column in result.table().columns]
+        ['method', 'dice ↑']
+        """
         from jaxcam import tables
 
         return tables.summary_table(self.summary(skill=skill, seed=seed))
 
     def to_markdown(self, *, skill: bool = False) -> str:
-        """Markdown, methods by metrics, with intervals."""
+        """The summary as a table in Markdown, methods by metrics.
+
+        Args:
+          skill: As in `summary`.
+
+        Returns:
+          Markdown, with 95 % intervals: the best method in bold, floors in italics.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> print(result.to_markdown().splitlines()[0])
+        | method | dice ↑ |
+        """
         from jaxcam import tables
 
         return tables.markdown(self.summary(skill=skill))
 
     def to_latex(self, *, skill: bool = False) -> str:
-        """A LaTeX tabular, methods by metrics, with intervals."""
+        r"""The summary as a table in LaTeX, methods by metrics.
+
+        Args:
+          skill: As in `summary`.
+
+        Returns:
+          A `tabular`, with 95 % intervals: the best method in bold, floors in italics.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> print(result.to_latex().splitlines()[0])
+        \begin{tabular}{lr}
+        """
         from jaxcam import tables
 
         return tables.latex(self.summary(skill=skill))
 
     def to_text(self, *, skill: bool = False, width: int = 100) -> str:
-        """Plain characters, methods by metrics, with intervals."""
+        """The summary as a table in plain characters, methods by metrics.
+
+        Args:
+          skill: As in `summary`.
+          width: Of a line, in characters; a wider table is broken into several.
+
+        Returns:
+          The text, with 95 % intervals.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> "dice" in result.to_text()
+        True
+        """
         from jaxcam import tables
 
         return tables.plain(self.summary(skill=skill), width=width)
@@ -434,8 +683,17 @@ class Result:
     def to_pandas(self) -> Any:
         """A pandas data frame of all rows, maps left out.
 
+        Returns:
+          A `pandas.DataFrame`, a line for each image, target and method; curves as
+          lists.
+
         Raises:
           ModuleNotFoundError: pandas is not installed.
+
+        >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+        >>> result = Result.from_columns(rows | {"dice": [0.5, 1.0]})
+        >>> result.to_pandas()["dice"].mean().item()
+        0.75
         """
         try:
             import pandas as pd
@@ -480,6 +738,9 @@ def load_run(
       path: A run directory, or several that hold different shards of one run.
       specs: Metrics that the registry does not know, by name.
 
+    Returns:
+      The results, of the shards that are finished.
+
     Raises:
       FileNotFoundError: A directory holds no run.
       ValueError: No shard is finished; the runs differ in their settings; a shard is
@@ -502,6 +763,10 @@ def finish_run(out: str | Path, **options: Any) -> Result:
 
     Returns:
       The results.
+
+    Raises:
+      FileNotFoundError: The directory holds no run.
+      ValueError: No shard is finished, or as `Result.summary`.
     """
     result = load_run(out)
     storage.write_json(Path(out) / storage.SUMMARY, result.summary(**options))

@@ -78,10 +78,11 @@ def score(
       where: bool[N, H, W], pixels that count; beside masks only.
       boxes: float[N, 4] or float[N, n, 4], `[y0, x0, y1, x1]`, half-open; beside masks
         only, whose tight boxes they are by default. Boxes of NaN are left out.
-      channels: How the channels of a map become one; without it such maps are refused.
+      channels: How the channels of a map become one: "sum", "mean", "abs_sum",
+        "abs_max" or "l2"; without it such maps are refused.
       out: Run directory; `None` keeps the results in memory.
       preset: The convention, as in `jaxcam.evaluate`.
-      size: Grid on which maps meet a data set's truth.
+      size: Rows and columns of the grid on which maps meet a data set's truth.
       geometry: As in `jaxcam.evaluate`.
       border: As in `jaxcam.evaluate`.
       normalization: As in `jaxcam.evaluate`.
@@ -95,9 +96,16 @@ def score(
       are counted in the manifest as `surplus_maps`.
 
     Raises:
+      FileNotFoundError: There is no such file of maps, or data set.
+      TypeError: Maps that are not floating point, or masks that are not boolean.
       ValueError: An unknown name or option, a metric that asks a model, or shapes that
         do not fit.
-      TypeError: Maps that are not floating point, or masks that are not boolean.
+
+    >>> maps = np.array([[[0.0, 1.0], [0.0, 3.0]]], np.float32)
+    >>> masks = np.array([[[False, False], [False, True]]])
+    >>> result = score(maps, masks, metrics=["energy_pointing_game"])
+    >>> print(result.values("energy_pointing_game", "maps"))  # 3 of 4.
+    [0.75]
     """
     columns = plan.resolve_all(
         plan.expand_suites(metrics), preset=preset, normalization=normalization

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ WIDTH = 100
 GAP = 2
 MARK = "*"
 """Behind the best value where nothing can be bold."""
+
+SURE = 0.05
+"""Below it a corrected p-value says that a difference is no chance."""
 
 _METRICS_ACROSS = 6
 
@@ -412,8 +416,9 @@ def comparison(records: Records, *, width: int = WIDTH) -> str:
         some = [r for r in records if r["metric"] == metric]
         rows = [heads]
         for r in some:
+            certain = r["better"] if r["p_holm"] < SURE else ""
             names = [
-                _cut(r[side], label - 1) + (MARK if r["better"] == r[side] else "")
+                _cut(r[side], label - 1) + (MARK if certain == r[side] else "")
                 for side in ("a", "b")
             ]
             difference = cell({**r, "estimate": r["difference"]})
@@ -429,6 +434,12 @@ def comparison(records: Records, *, width: int = WIDTH) -> str:
             )
         title = f"{metric} {ARROWS[some[0]['direction']]}".strip()
         blocks.append("\n".join([title, *_aligned(rows, {1}, left=2)]))
+    legend = (
+        f"{MARK} is better: p, corrected after Holm, is below {SURE:g}. d is the mean "
+        "over the deviation of the images' differences; a wins says on which share of "
+        "the images, ties half."
+    )
+    blocks.append(textwrap.fill(legend, width))
     return "\n\n".join(blocks)
 
 

@@ -17,7 +17,8 @@
 # A run is a folder of shards: fixed ranges of images, each written whole. A run can be
 # stopped at any moment and goes on after its last shard; several processes can each make
 # some of the shards; and nothing, not the batch size, the number of devices or where the
-# run was cut, changes a value. This notebook shows each of these on a small run.
+# run was cut, changes a value: on CPU to the bit, elsewhere to rounding. This notebook
+# shows each of these on a small run.
 #
 # Run time: less than a minute on two CPU cores. On Colab choose a TPU or GPU runtime:
 # the code is the same.
@@ -44,7 +45,7 @@ print(jax.device_count(), "x", jax.devices()[0].device_kind)
 # at their native resolution, some 28 MB for 50,000 of 14 x 14.
 #
 # ```
-# jaxcam evaluate --model resnet50 --weights resnet50.safetensors \\
+# jaxcam evaluate --model resnet50 --weights resnet50.safetensors \
 #   --data imagenet_s:DIR --methods cam,grad_cam,layer_cam --batch-size 256 --out runs/big
 # ```
 
@@ -77,12 +78,48 @@ for metric in again.metrics:
 # %% [markdown]
 # ## On several machines
 #
-# Independent processes make every N-th part of the shards, in folders of their own; no
-# process waits for another. In a SLURM array or a Kubernetes indexed job:
+# Independent processes make every N-th part of the shards, `--shard I/N`, into one folder
+# that all of them see or into folders of their own; no process waits for another:
 #
 # ```
-# jaxcam evaluate ... --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT --out runs/part
-# jaxcam merge runs/part-* --out runs/all
+# jaxcam evaluate ... --shard 0/2 --out runs/part-0
+# jaxcam evaluate ... --shard 1/2 --out runs/part-1
+# jaxcam merge runs/part-0 runs/part-1 --out runs/all
+# ```
+#
+# In a SLURM array the share need not be written (`B:` sends the signal to the command
+# itself, which then ends after the batch at hand):
+#
+# ```
+# sbatch --array=0-7 --gres=gpu:1 --time=04:00:00 --requeue --signal=B:TERM@60 --wrap \
+#   "exec jaxcam evaluate --model resnet50 --weights resnet50.safetensors \
+#   --data /data/imagenet --batch-size 128 --out /scratch/runs/resnet50"
+# ```
+#
+# nor in an indexed Job of Kubernetes, which has to say how many pods it has:
+#
+# ```
+# apiVersion: batch/v1
+# kind: Job
+# metadata: {name: jaxcam}
+# spec:
+#   completionMode: Indexed
+#   completions: 8
+#   parallelism: 8
+#   backoffLimitPerIndex: 5
+#   template:
+#     spec:
+#       restartPolicy: Never
+#       containers:
+#         - name: evaluate
+#           image: REGISTRY/jaxcam
+#           env: [{name: JOB_COMPLETIONS, value: "8"}]
+#           command: [jaxcam, evaluate, --model, resnet50,
+#                     --weights, /data/resnet50.safetensors,
+#                     --data, /data/imagenet, --out, /data/runs/resnet50]
+#           resources: {limits: {nvidia.com/gpu: 1}}
+#           volumeMounts: [{name: data, mountPath: /data}]
+#       volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 # ```
 #
 # On a TPU pod, or wherever `jax.distributed` finds its processes:
@@ -90,6 +127,10 @@ for metric in again.metrics:
 # ```
 # jaxcam evaluate ... --engine jax --out gs-mounted/runs/all
 # ```
+#
+# Processes exchange nothing while they compute, and one that dies does not end the
+# others. `--engine ray` makes every shard a task of a Ray cluster (the extra `ray`,
+# `--gpus-per-task 1`), done again when the machine it ran on dies.
 #
 # `merge` refuses runs of different settings, missing images and images counted twice.
 # Here two folders are made of the shards above, as two machines would leave them.

@@ -29,7 +29,7 @@ def test_help_answers_at_once_and_teaches():
     assert min(seconds() for _ in range(2)) < 10
 
 
-@pytest.mark.parametrize("kind", ["metrics", "methods", "models", "data"])
+@pytest.mark.parametrize("kind", ["metrics", "methods", "models", "data", "presets"])
 def test_lists(capsys, kind):
     assert cli.main(["list", kind]) == 0
     shown = capsys.readouterr().out
@@ -38,6 +38,7 @@ def test_lists(capsys, kind):
         "methods": "grad_cam",
         "models": "squeezenet1_1",
         "data": "oxford_pets",
+        "presets": "wsol",
     }
     assert known[kind] in shown
 

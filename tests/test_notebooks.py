@@ -12,23 +12,24 @@ NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 SCRIPTS = sorted(NOTEBOOKS.glob("*.py"))
 
 
-def code_of(script):
-    """Code cells of a percent script."""
-    cells, keep = [], False
+def cells_of(script):
+    """Cells of a percent script: kind and text."""
+    cells = []
     for line in script.read_text(encoding="utf-8").splitlines():
         if line.startswith("# %%"):
-            keep = "[markdown]" not in line
-            cells.append([])
-        elif keep:
-            cells[-1].append(line)
-    return ["\n".join(cell).strip() for cell in cells if "".join(cell).strip()]
+            cells.append(("markdown" if "[markdown]" in line else "code", []))
+        elif cells and cells[-1][0] == "markdown":
+            cells[-1][1].append(line.removeprefix("#").removeprefix(" "))
+        elif cells:
+            cells[-1][1].append(line)
+    return [(kind, "\n".join(lines).strip()) for kind, lines in cells]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_the_notebook_is_its_script(script):
     notebook = json.loads(script.with_suffix(".ipynb").read_text(encoding="utf-8"))
-    cells = [c for c in notebook["cells"] if c["cell_type"] == "code"]
-    assert ["".join(c["source"]).strip() for c in cells] == code_of(script)
+    cells = [(c["cell_type"], "".join(c["source"]).strip()) for c in notebook["cells"]]
+    assert cells == cells_of(script)
     assert script.with_suffix(".ipynb").stat().st_size < 400_000
     assert "image/svg" not in script.with_suffix(".ipynb").read_text(encoding="utf-8")
 

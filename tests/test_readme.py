@@ -1,4 +1,4 @@
-"""The README's examples, run as they stand."""
+"""The README's examples run as they stand, its tables are new, its links alive."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,79 @@ import pytest
 from flax import linen, nnx
 from PIL import Image
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+import jaxcam
+from benchmarks import make_readme
+from jaxcam import tables
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+FOLDERS = ("benchmarks", "jaxcam", "notebooks", "tests")
+PAGES = [*ROOT.glob("*.md"), *(p for f in FOLDERS for p in (ROOT / f).rglob("*.md"))]
+TEXTS = [*PAGES, *(ROOT / "notebooks").glob("*.py")]
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_generated_parts_are_up_to_date():
+    """`python -m benchmarks.make_readme` writes them."""
+    stale = [
+        name_of(path)
+        for path, text in make_readme.written().items()
+        if path.read_text(encoding="utf-8") != text
+    ]
+    assert not stale
+
+
+def anchors(page):
+    """What GitHub calls the headings of a page."""
+    text = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+    for title in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        yield re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=name_of)
+def test_links_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    dead = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", link):
+            continue  # An address, which nothing here can vouch for.
+        place, _, anchor = link.partition("#")
+        target = path.parent / place if place else path
+        if not target.exists() or (
+            anchor and anchor not in anchors(target.read_text(encoding="utf-8"))
+        ):
+            dead.append(link)
+    assert not dead
+
+
+def test_the_readme_leads_to_every_notebook_and_to_how_to_contribute():
+    text = README.read_text(encoding="utf-8")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"]({name_of(path)})" in text
+    assert "(CONTRIBUTING.md" in text
+
+
+@pytest.mark.slow
+def test_the_table_of_the_default_run_is_what_comes_out():
+    text = README.read_text(encoding="utf-8")
+    shown = re.search(r"<!-- output: run -->\n(.*?)\n\n", text, re.DOTALL)[1]
+    heads = [cell.split()[0] for cell in shown.splitlines()[0].strip("| ").split(" | ")]
+    result = jaxcam.evaluate(
+        jaxcam.models.load("shapes_net"),
+        "shapes",
+        methods=["cam", "grad_cam"],
+        metrics=heads[1:],
+    )
+    number = r"-?\d+\.?\d*"
+    made = tables.markdown(result.summary(metrics=heads[1:])).strip()
+    assert re.sub(number, "", made) == re.sub(number, "", shown)
+    found, said = (
+        [float(x) for x in re.findall(number, each)] for each in (made, shown)
+    )
+    np.testing.assert_allclose(found, said, atol=0.002)  # Machines round differently.
 
 
 class Gate(nnx.Module):

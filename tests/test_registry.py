@@ -1,11 +1,8 @@
 """What holds for every registered metric, so that a new one is covered at once."""
 
-import doctest
 import functools
-import importlib
 import inspect
 import re
-from pathlib import Path
 
 import chex
 import jax
@@ -13,11 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-import jaxcam
-from jaxcam import catalogue, definitions, metrics, plan, registry
+from jaxcam import metrics, plan, registry
 from tests import fields as fields_module
 
-README = Path(__file__).resolve().parents[1] / "README.md"
 METRICS = registry.all_metrics()
 SIMILARITIES = registry.all_similarities()
 KINDS = ("random", "constant", "one pixel", "huge")
@@ -28,12 +23,6 @@ SLOW = {"differentiable_warping_error"}
 
 # Long to compile; quick tests of the tree, and of events, stand for them.
 LONG = {"box_accuracy_curve", "best_box_iou", "best_mask_iou", "warping_events"}
-LONG_DOCTESTS = {
-    "jaxcam.metrics.box_accuracy",
-    "jaxcam.metrics.mask_accuracy",
-    "jaxcam.metrics.topology",
-    "jaxcam.ops.contours",
-}
 
 
 def marked(names, long):
@@ -191,23 +180,6 @@ def test_every_method_is_defined_by_a_formula_and_its_options(name):
         assert re.search(rf"^  {option}: ", text, re.MULTILINE), option
 
 
-def modules_with_doctests():
-    """Every module of the package that holds one."""
-    root = Path(jaxcam.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        if re.search(r"^ *>>> ", path.read_text(encoding="utf-8"), re.MULTILINE):
-            parts = path.relative_to(root).with_suffix("").parts
-            yield ".".join(["jaxcam", *(p for p in parts if p != "__init__")])
-
-
-@pytest.mark.parametrize("name", marked(modules_with_doctests(), LONG_DOCTESTS))
-def test_doctests(name):
-    module = importlib.import_module(name)
-    globs = {"jax": jax, "jnp": jnp, "np": np, "jaxcam": jaxcam}
-    failed, _ = doctest.testmod(module, extraglobs=globs)
-    assert failed == 0
-
-
 def test_unknown_names_are_refused_with_their_neighbours():
     with pytest.raises(ValueError, match="did you mean"):
         registry.metric("localisation_error")
@@ -221,21 +193,3 @@ def test_every_metric_is_exported_under_its_name():
     for name, spec in {**METRICS, **SIMILARITIES}.items():
         if spec.fn.__name__ == name:
             assert getattr(metrics, name) is spec.fn
-
-
-def test_readme_tables_are_up_to_date():
-    """`python -m benchmarks.make_readme` writes them."""
-    text = README.read_text(encoding="utf-8")
-    for section, expected in (
-        ("metrics", catalogue.metrics_summary_markdown()),
-        ("methods", catalogue.methods_markdown()),
-    ):
-        found = re.search(
-            rf"<!-- begin: {section} -->\n(.*?)<!-- end: {section} -->", text, re.DOTALL
-        )
-        assert found is not None
-        assert found[1].strip() == expected.strip()
-    full = Path(jaxcam.__file__).parent / "methods" / "README.md"
-    assert definitions.methods_markdown() in full.read_text(encoding="utf-8")
-    full = Path(jaxcam.__file__).parent / "metrics" / "README.md"
-    assert catalogue.metrics_markdown() in full.read_text(encoding="utf-8")

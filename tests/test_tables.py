@@ -251,6 +251,9 @@ def test_comparison_and_agreement_fit():
     assert lines[0] == "dice ↑"
     assert "…*" in lines[3]
     assert lines[3].split()[-5:] == ["<", ".001", "0.70", "62%", "40"]
+    unsure = tables.comparison([record | {"p_holm": 0.3}], width=80)
+    assert unsure.count("*") == 1  # In the legend: a better mean alone is no verdict.
+    assert "\n* is better: p" in unsure
     agreeing = [
         {"a": "x", "b": "y" * 60, "estimate": e, "low": e, "high": e, "n": 4}
         for e in (-0.5, NAN, 0.5)

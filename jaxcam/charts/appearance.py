@@ -56,6 +56,8 @@ def require() -> None:
 
     Raises:
       ModuleNotFoundError: matplotlib is not installed; the message says how it is.
+
+    >>> require()
     """
     try:
         import matplotlib  # noqa: F401
@@ -96,8 +98,14 @@ def new_figure(**options: Any) -> figure.Figure:
     Args:
       options: Of `matplotlib.figure.Figure`.
 
+    Returns:
+      A matplotlib figure, in inches and without axes.
+
     Raises:
       ModuleNotFoundError: matplotlib is not installed.
+
+    >>> print(new_figure(figsize=(3, 2)).get_size_inches())
+    [3. 2.]
     """
     require()
     return _figure_type()(**options)

@@ -29,15 +29,22 @@ def curves(
       runs: As in `jaxcam.compare`.
       metric: A stored curve: `insertion_curve`, `deletion_curve`, with their options.
       floors: Which floors are shown.
-      level: Probability that the band is to cover the mean, point by point.
+      level: Probability that the band is to cover the mean, point by point; in (0, 1).
       resamples: Of the bootstrap over images; fewer where there are many images.
       seed: Of the bootstrap.
 
     Returns:
-      A figure; the x axis is the share of pixels, 0 to 1, in equal steps.
+      A matplotlib figure; the x axis is the share of pixels, 0 to 1, in equal steps.
 
     Raises:
-      ValueError: The runs hold no such curve.
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: The runs hold no such curve, or cannot be compared.
+
+    >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+    >>> rows["insertion_curve"] = np.array([[0.0, 0.4, 1.0], [0.0, 0.6, 1.0]])
+    >>> made = curves(jaxcam.results.Result.from_columns(rows))
+    >>> print(made.axes[0].lines[0].get_ydata())
+    [0.  0.5 1. ]
     """
     drawn = lines.lines(runs, floors=floors)
     first = drawn[0].side.result

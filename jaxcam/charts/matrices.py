@@ -22,11 +22,17 @@ def correlation(records: Sequence[Mapping[str, Any]]) -> figure.Figure:
       records: As `jaxcam.rank_agreement` gives them.
 
     Returns:
-      A figure, one half of the matrix. Pairs whose interval holds 0 are written small;
-      metrics without any value, as constant ones, are left out.
+      A matplotlib figure, one half of the matrix, values in [-1, 1]. Pairs whose
+      interval holds 0 are written small; metrics without any value, as constant ones,
+      are left out.
 
     Raises:
-      ValueError: There is no pair of metrics.
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: There is no pair of metrics with a value.
+
+    >>> pair = {"a": "dice", "b": "recall", "estimate": 0.8, "low": 0.6, "high": 0.9}
+    >>> print(correlation([pair]).axes[0].texts[0].get_text())
+    .80
     """
     records = [r for r in records if not math.isnan(r["estimate"])]
     names = list(dict.fromkeys(r[side] for r in records for side in ("a", "b")))

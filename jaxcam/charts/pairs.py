@@ -30,7 +30,18 @@ def box_against_mask(
       records: As in `distribution`.
 
     Returns:
-      A figure: filled squares are boxes, rings are masks.
+      A matplotlib figure: filled squares are boxes, rings are masks.
+
+    Raises:
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: The runs lack one of the two, or cannot be compared.
+
+    >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+    >>> rows |= {"dice": [0.2, 0.4], "dice[region=box]": [0.6, 0.8]}
+    >>> run = jaxcam.results.Result.from_columns(rows)
+    >>> made = box_against_mask(run, ("dice", "dice[region=box]"))
+    >>> print(made.axes[0].lines[0].get_xdata().round(2))  # From mask to box.
+    [0.3 0.7]
     """
     drawn = lines.lines(runs, floors=floors)
     mask, box = pair

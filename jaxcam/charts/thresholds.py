@@ -32,18 +32,25 @@ def box_accuracy(
       metric: A metric that stores an image's IoU at every threshold:
         `max_box_accuracy`, `max_box_accuracy_v2`, `max_mask_accuracy` or
         `box_accuracy_curve`, with their options.
-      sigma: IoU that counts as found; the metric's own by default.
+      sigma: IoU in [0, 1] that counts as found; the metric's own by default.
       floors: Which floors are shown.
       level: As in `curves`.
       resamples: As in `curves`.
       seed: As in `curves`.
 
     Returns:
-      A figure; the x axis is the threshold as a share of the map's maximum, dots are
-      the thresholds that are best for the whole data set.
+      A matplotlib figure; the x axis is the threshold as a share of the map's maximum,
+      dots are the thresholds that are best for the whole data set.
 
     Raises:
-      ValueError: The runs hold no such vectors.
+      ModuleNotFoundError: matplotlib is not installed.
+      ValueError: The runs hold no such vectors, or cannot be compared.
+
+    >>> rows = {"index": [0, 1], "id": ["a", "b"], "method": ["cam", "cam"]}
+    >>> rows["max_box_accuracy"] = np.array([[0.2, 0.6], [0.5, 0.7]])
+    >>> made = box_accuracy(jaxcam.results.Result.from_columns(rows))
+    >>> print(made.axes[0].lines[0].get_ydata())
+    [0.5 1. ]
     """
     from jaxcam.metrics import box_accuracy as accuracies
 

@@ -18,7 +18,7 @@ class Evaluate:
     Without any option: the small net shipped with jaxcam on procedural images whose
     objects are known exactly, in about a minute. On your own photographs:
 
-        jaxcam evaluate --model squeezenet1_1 --weights squeezenet1_1.npz --data PETS
+        jaxcam evaluate --model squeezenet1_1 --data my_images/
 
     Ends with a table of methods by metrics with 95 % intervals and, with matplotlib and
     jinja2 installed, a report to open in a browser. The run directory holds every
@@ -38,7 +38,7 @@ class Evaluate:
     out: Path | None = None
     """Run directory; by default a folder under runs/ named after the settings."""
     preset: str = "paper"
-    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    """Named convention; `jaxcam list presets` shows them."""
     targets: Literal["auto", "predicted", "label"] = "auto"
     """Explained class: the predicted one, the labelled one, or the label if known."""
     labels: Literal["coarse", "exact"] = "coarse"

@@ -13,20 +13,20 @@ from jaxcam.cli import console, conventions
 
 @dataclasses.dataclass(frozen=True)
 class Explain:
-    """Show what a classifier's decisions on your images rest on.
+    r"""Show what a classifier's decisions on your images rest on.
 
     Image files, or folders of them, give a picture and a file of raw maps each:
 
-        jaxcam explain cat.jpg --model squeezenet1_1 --weights squeezenet1_1.npz
+        jaxcam explain cat.jpg --model squeezenet1_1
 
     The three best classes by two methods side by side, tapped at another layer:
 
-        jaxcam explain photos/ --model resnet50 --weights resnet50.safetensors
+        jaxcam explain photos/ --model resnet50 --weights resnet50.safetensors \
             --top 3 --method grad_cam,layer_cam --layer layer3
 
     Why one class and not another, with names of the classes from a file:
 
-        jaxcam explain cat.jpg --model squeezenet1_1 --weights squeezenet1_1.npz
+        jaxcam explain cat.jpg --model squeezenet1_1 \
             --classes names.txt --target tabby --against "tiger cat"
     """
 

@@ -11,10 +11,12 @@ from jaxcam.cli import console, conventions
 
 @dataclasses.dataclass(frozen=True)
 class Finetune:
-    """Fit a trained network to classes of your own, to be evaluated on them.
+    r"""Fit a trained network to classes of your own, to be evaluated on them.
+
+    First the fit, then the evaluation, on images with masks:
 
         jaxcam finetune --model resnet18 --data flowers/ --out runs/flowers
-        jaxcam evaluate --model resnet18 --weights runs/flowers/resnet18.safetensors
+        jaxcam evaluate --model resnet18 --weights runs/flowers/resnet18.safetensors \
             --data flowers_with_masks/
 
     `flowers/` holds a folder of images for each class; other labelled data do as well

@@ -15,6 +15,8 @@ from jaxcam.cli import console, conventions
 class Score:
     """Score saved saliency maps of any framework, without a model.
 
+    An archive or a folder of maps, against a folder of images and masks:
+
         jaxcam score --maps maps.npz --truth PETS --metrics localization
         jaxcam score --maps maps/ --truth CUB --metrics max_box_accuracy --preset wsol
 
@@ -43,7 +45,7 @@ class Score:
     out: Path | None = None
     """Run directory; results are only printed by default."""
     preset: str = "paper"
-    """Convention: paper (the default), seed_code, phang, wsol, and others."""
+    """Named convention; `jaxcam list presets` shows them."""
     size: int = 224
     """Side of the square grid on which maps meet the truth."""
     geometry: Literal["squash", "crop", "original"] = "squash"

@@ -104,12 +104,37 @@ _READ_BY = {
 
 
 def names() -> tuple[str, ...]:
-    """Names of the data sets and layouts that can be read."""
+    """Names of the data sets and layouts that can be read.
+
+    Returns:
+      The names; `describe` says what each is.
+
+    >>> "shapes" in names(), "coco" in names()
+    (True, True)
+    """
     return tuple(_LAYOUTS)
 
 
 def describe(name: str) -> dict[str, str]:
-    """What a data set or layout is and how it is asked for."""
+    """What a data set or layout is and how it is asked for.
+
+    Args:
+      name: See `names`.
+
+    Returns:
+      Texts by heading: `data`, its name; `what` it holds; `how` the command line asks
+      for it.
+
+    Raises:
+      ValueError: There is no such layout.
+
+    >>> describe("coco")["how"]
+    '--data DIR'
+    """
+    if name not in _LAYOUTS:
+        raise ValueError(
+            f"There is no layout {name!r}; `jaxcam list data` shows them all."
+        )
     return dict(_LAYOUTS[name])
 
 
@@ -132,7 +157,7 @@ def open_dataset(
         "coco", "imagenet_loc", "imagenet_s", "masks" or "classes".
       labels: For Oxford pets: which classes count as right, see
         `jaxcam.data.readers_pets.oxford_pets`.
-      length: For shapes: number of images.
+      length: For shapes: number of images, at least 1.
       threshold: For "folder", "masks" and "classes" with masks of other values than 0
         and 1 or 255: larger is object.
       label_set: For "folder" and "classes": what the numbers of their classes mean;
@@ -145,6 +170,10 @@ def open_dataset(
       FileNotFoundError: The folder is not there.
       ValueError: The folder has no known layout, a list cannot be read, or an option
         is given that the layout has no use for.
+
+    >>> dataset = open_dataset("shapes,n=2")
+    >>> len(dataset), dataset.records[0].image().shape
+    (2, (64, 64, 3))
     """
     given = {
         "labels": None if labels == "coarse" else labels,

@@ -31,6 +31,10 @@ class SavedMaps:
       ids: Image of each map; an image may have several maps if `targets` is given.
       load: From a position to its map, float32[h, w].
       targets: Class that each map explains, or `None` if that was not saved.
+
+    >>> saved = SavedMaps(("a", "b"), lambda position: np.full((2, 2), position))
+    >>> print(len(saved), saved[1].max())
+    2 1
     """
 
     ids: tuple[str, ...]
@@ -153,6 +157,13 @@ def read_maps(path: str | os.PathLike, *, method: str | None = None) -> SavedMap
       ValueError: The file is not of a known kind, needs unpickling, has a wrong
         layout, or holds several methods; when a map is loaded: it is not (h, w).
       TypeError: When a map is loaded: it holds integers.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(f"{folder}/maps.npz", cat=np.eye(2), dog=np.ones((3, 3)))
+    ...     saved = read_maps(f"{folder}/maps.npz")
+    ...     print(saved.ids, saved[1].shape)
+    ('cat', 'dog') (3, 3)
     """
     path = Path(path)
     if not path.exists():

@@ -43,13 +43,13 @@ def batches(
 
     Args:
       dataset: The rows.
-      size: Rows and columns of the model's grid.
-      batch_size: Rows a batch, B.
+      size: Rows and columns of the model's grid, S.
+      batch_size: Rows a batch, B; at least 1.
       geometry: See `jaxcam.data.geometry.frame`. Under "original" the model gets the
         squashed image, and truth stays on its own grid, at the top left of a canvas.
       border: What a trimap's border counts as in masks: nothing, object or background.
         The truth box is that of object and border in every case.
-      crop_fraction: Crop size over resized size, under "crop".
+      crop_fraction: Crop size over resized size, under "crop"; in (0, 1].
       interpolation: How images are resized, "bilinear" or "bicubic".
       canvas: Rows and columns of the truth's canvas, under "original"; by default the
         largest of the data set, whatever part of it is read. An image that does not
@@ -71,6 +71,11 @@ def batches(
 
     Raises:
       ValueError: An option is not known, or a number is out of range.
+
+    >>> dataset = jaxcam.data.open_dataset("shapes,n=3")
+    >>> rows = [batch["index"] for batch in batches(dataset, size=(8, 8), batch_size=2)]
+    >>> print(*rows)
+    [0 1] [ 2 -1]
     """
     _check(size, batch_size, geometry, border, crop_fraction, interpolation)
     if geometry != "original":

@@ -12,7 +12,10 @@ import numpy as np
 
 
 class BadRecord(ValueError):
-    """An image or its truth cannot be read; the message is the row's reason."""
+    """An image or its truth cannot be read; the message is the row's reason.
+
+    Readers raise it; a run goes on without the row and counts it as invalid.
+    """
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +27,9 @@ class Truth:
       border: bool[h, w], pixels of which it is not known; `None` if there are none.
       boxes: float[n, 4], `[y0, x0, y1, x1]`, half-open, in original pixels. `None`
         stands for the tight box of object and border.
+
+    >>> Truth(boxes=np.array([[0.0, 0.0, 4.0, 4.0]])).object is None
+    True
     """
 
     object: np.ndarray | None = None
@@ -46,6 +52,11 @@ class Record:
       files: Files that the row is read from, for the fingerprint.
       image_id: What the image is called, where several rows share it; the row's id if
         empty.
+
+    >>> image, mask = np.zeros((4, 6, 3), np.uint8), np.ones((4, 6), bool)
+    >>> row = Record("a", lambda: image, lambda: Truth(mask), lambda: (4, 6))
+    >>> print(row.truth().object.sum())
+    24
     """
 
     id: str
@@ -71,6 +82,9 @@ class Dataset:
       skipped: Files that are neither images nor truth, and images that are not listed.
       origin: What else decides the rows, for the fingerprint: layout and options.
       self_described: The origin decides every row; no file does.
+
+    >>> len(Dataset("mine", records=[]))
+    0
     """
 
     name: str
@@ -86,7 +100,16 @@ class Dataset:
         return len(self.records)
 
     def fingerprint(self) -> str:
-        """sha256 of ids, labels and sizes of the files, which are not read."""
+        """Tells this data set from another; part of every run's manifest.
+
+        Returns:
+          sha256 of the origin, and of ids, candidates and sizes of the files, which
+          are not read.
+
+        >>> two, three = jaxcam.data.open_dataset("shapes,n=2"), Dataset("mine", [])
+        >>> two.fingerprint() == three.fingerprint()
+        False
+        """
         digest = hashlib.sha256(repr(self.origin).encode())
         for record in () if self.self_described else self.records:
             sizes = [_size(file) for file in record.files]

@@ -36,7 +36,7 @@ def ablation_cam(
       chunk: Altered activations in memory at a time.
 
     Returns:
-      float32[B, h, w], non-negative.
+      float32[B, h, w], non-negative; NaN where `relative` divides by a score of 0.
 
     Cost: 1 forward pass, C passes through what lies above the layer, an image.
 

@@ -32,7 +32,7 @@ def occlusion(
     Args:
       question: The images and what is asked. A target that is a function of logits is
         read from probabilities here unless `output="logit"`.
-      window: Side of the square as a share of the image's, at least a pixel.
+      window: Side of the square as a share of the image's, at least a pixel, at most 1.
       stride: Step of the window, likewise.
       baseline: What is shown instead: "zero" of the preprocessed input, the mean
         colour where inputs are standardised, or "black".
@@ -104,9 +104,9 @@ def rise(
     Args:
       question: The images and what is asked; masks come from their keys. A target
         that is a function of logits is read from probabilities here.
-      samples: Masks `n`; the map's noise falls as one over its root.
+      samples: Masks `n`, at least 1; the map's noise falls as one over its root.
       cells: Cells of the grid on a side.
-      shown: Share of cells shown, `rho`.
+      shown: Share of cells shown, `rho`, in (0, 1].
       chunk: Masked images in memory at a time.
 
     Returns:

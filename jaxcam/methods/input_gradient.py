@@ -100,7 +100,7 @@ def integrated_gradients(
 
     Args:
       question: The images and what is asked.
-      steps: Points of the quadrature.
+      steps: Points of the quadrature, at least 1.
       baseline: "black" (the paper's) or "zero" of the preprocessed input, the mean
         colour where inputs are standardised.
       rule: "gauss_legendre", or "right" for the paper's sum over `k / steps`, k from 1.
@@ -160,7 +160,7 @@ def smooth_grad(
 
     Args:
       question: The images and what is asked; noise comes from their keys.
-      samples: Noisy copies `n`.
+      samples: Noisy copies `n`, at least 1.
       noise: Standard deviation `sigma` as a share of the preprocessed image's range.
       reduce: As in `gradient`.
 

@@ -90,7 +90,7 @@ def ss_cam(
     Args:
       question: The images and what is asked; noise comes from their keys.
       activations: float[B, h, w, C].
-      samples: Noisy copies of each channel.
+      samples: Noisy copies of each channel, at least 1.
       noise: Standard deviation, in units of the activations.
       chunk: Masked images in memory at a time.
 
@@ -139,7 +139,7 @@ def is_cam(
     Args:
       question: The images and what is asked.
       activations: float[B, h, w, C].
-      steps: Strengths of the mask `n`.
+      steps: Strengths of the mask `n`, at least 1.
       chunk: Masked images in memory at a time.
 
     Returns:
@@ -197,7 +197,7 @@ def group_cam(
         read from probabilities here.
       activations: float[B, h, w, C].
       gradients: float[B, h, w, C], gradient of the score in them.
-      groups: Number of groups, as far as channels suffice.
+      groups: Number of groups, at least 1, as far as channels suffice.
       blur_radius: Half width of the blur's window, 25 for a window of 51.
       blur_sigma: Standard deviation of the blur, in pixels.
       chunk: Masked images in memory at a time.

@@ -78,7 +78,7 @@ def finer_cam(
       question: The images and what is asked; targets must be classes.
       activations: float[B, h, w, C].
       logits: float[B, K], of the images as they are.
-      references: Number of classes compared with.
+      references: Number of classes compared with, at least 1.
       variant: "reference" is the authors' released code, above, with `alpha` 1 and a
         gradient that runs through the probabilities too; "mean" is
         `y_c - alpha mean(y_r)` with `alpha` .6, as torch-cam has it. The published

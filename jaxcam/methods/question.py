@@ -19,6 +19,13 @@ Score: TypeAlias = Callable[[Array, PyTree], Array]
 def class_logit(logits: Array, target: Array) -> Array:
     """The logit of one class, the default score.
 
+    Args:
+      logits: float[K], of one image.
+      target: int[], the class.
+
+    Returns:
+      float[], the score.
+
     >>> print(class_logit(jnp.array([1.0, 3.0]), 1))
     3.0
     """
@@ -27,6 +34,13 @@ def class_logit(logits: Array, target: Array) -> Array:
 
 def class_contrast(logits: Array, target: Array) -> Array:
     """How much more one class is seen than another: `logits[a] - logits[b]`.
+
+    Args:
+      logits: float[K], of one image.
+      target: int[2], the classes a and b.
+
+    Returns:
+      float[], the score.
 
     >>> print(class_contrast(jnp.array([1.0, 3.0]), jnp.array([1, 0])))
     2.0
@@ -57,26 +71,63 @@ class Question:
     layer: str = ""
 
     def targets_of(self, rows: Array | None = None) -> PyTree:
-        """Targets of the images `rows`, of all by default."""
+        """What is asked of some images.
+
+        Args:
+          rows: int32[N], positions of the images; all of them by default.
+
+        Returns:
+          Targets, leading axis N.
+        """
         if rows is None:
             return self.targets
         return jax.tree.map(lambda t: t[rows], self.targets)
 
     def scores(self, logits: Array, rows: Array | None = None) -> Array:
-        """float32[N]: the score of each row of logits, asked of the images `rows`."""
+        """The score of each row of logits.
+
+        Args:
+          logits: float[N, K].
+          rows: int32[N], the images that they belong to; all of them by default.
+
+        Returns:
+          float32[N].
+        """
         logits = logits.astype(jnp.float32)
         return jax.vmap(self.score)(logits, self.targets_of(rows))
 
     def probabilities(self, logits: Array, rows: Array | None = None) -> Array:
-        """float32[N]: the score read from softmax probabilities instead of logits."""
+        """The score read from softmax probabilities instead of logits.
+
+        Args:
+          logits: float[N, K].
+          rows: int32[N], the images that they belong to; all of them by default.
+
+        Returns:
+          float32[N]; in [0, 1] where the score is a class's.
+        """
         return self.scores(jax.nn.softmax(logits.astype(jnp.float32)), rows)
 
     def logits_of(self, x: Array) -> Array:
-        """Logits of any batch of preprocessed images."""
+        """Logits of any batch of images.
+
+        Args:
+          x: float[N, H, W, C], preprocessed.
+
+        Returns:
+          float[N, K].
+        """
         return self.model.apply(self.params, x)[0]
 
     def x_gradients(self, x: Array) -> Array:
-        """float32[B, H, W, C]: gradient of the scores of other images in them."""
+        """Gradient of the scores of other images in them.
+
+        Args:
+          x: float[B, H, W, C], preprocessed, asked what these images are asked.
+
+        Returns:
+          float32[B, H, W, C].
+        """
 
         def total(x: Array) -> Array:
             return jnp.sum(self.scores(self.logits_of(x)))
@@ -84,7 +135,14 @@ class Question:
         return jax.grad(total)(x).astype(jnp.float32)
 
     def layer_gradients(self, x: Array) -> Array:
-        """float32[B, h, w, C]: gradient of other images' scores in the tapped layer."""
+        """Gradient of other images' scores in the tapped layer.
+
+        Args:
+          x: float[B, H, W, C], preprocessed, asked what these images are asked.
+
+        Returns:
+          float32[B, h, w, C].
+        """
 
         def total(offset: Array) -> Array:
             edit = {self.layer: lambda a: a + offset}
@@ -93,7 +151,14 @@ class Question:
         return jax.grad(total)(self.layer_zeros(x)).astype(jnp.float32)
 
     def layer_zeros(self, x: Array) -> Array:
-        """Zeros like the tapped layer's activation."""
+        """Zeros like the tapped layer's activation.
+
+        Args:
+          x: float[B, H, W, C], preprocessed.
+
+        Returns:
+          float[B, h, w, C], of the activation's dtype.
+        """
         shape = jax.eval_shape(
             lambda params, x: self.model.apply(params, x, keep=(self.layer,))[1],
             self.params,
@@ -102,7 +167,17 @@ class Question:
         return jnp.zeros(shape.shape, shape.dtype)
 
     def baseline(self, name: str) -> Array:
-        """float[1, H, W, C]: the "black" image, or "zero" in the preprocessed space."""
+        """An image that shows nothing.
+
+        Args:
+          name: "black", the image; or "zero" in the preprocessed space.
+
+        Returns:
+          float[1, H, W, C], preprocessed.
+
+        Raises:
+          ValueError: `name` is another word.
+        """
         _checks.choice("baseline", name, ("black", "zero"))
         zeros = jnp.zeros((1, *self.x.shape[1:]), self.x.dtype)
         if name == "zero":
@@ -110,7 +185,15 @@ class Question:
         return self.model.preprocess(zeros).astype(self.x.dtype)
 
     def noisy(self, sample: Array, noise: float) -> Array:
-        """The images with the noise of one sample, `noise` a share of their range."""
+        """The images with the noise of one sample, drawn from their keys.
+
+        Args:
+          sample: int[], number of the sample.
+          noise: Standard deviation, as a share of each image's range.
+
+        Returns:
+          float[B, H, W, C], preprocessed.
+        """
 
         def one(x: Array, key: Array) -> Array:
             drawn = jax.random.normal(jax.random.fold_in(key, sample), x.shape, x.dtype)
@@ -126,6 +209,9 @@ class Question:
         Args:
           activation: float[N, h, w, C].
           rows: int32[N], the images they belong to; all of them by default.
+
+        Returns:
+          float[N, K].
         """
         x = self.x if rows is None else self.x[rows]
 

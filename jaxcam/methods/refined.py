@@ -42,6 +42,10 @@ def refine_cam(
 
     Source: L. Domeniconi et al., "How to evaluate and refine your CAM", 2026
     (arXiv:2605.14641).
+
+    >>> a, g = jnp.array([[[1.0], [-3.0]]]), jnp.array([[[0.0], [1.0]]])
+    >>> print(refine_cam(a, g, base="grad_cam"))  # Of one layer, that is Grad-CAM's.
+    [[0.5 0. ]]
     """
     _checks.choice("base", base, tuple(_BASES))
     return _BASES[base](activations, gradients)

@@ -26,7 +26,14 @@ _AGGREGATES = ("mean", "max", "product")
 
 @functools.cache
 def table() -> Mapping[str, _spec.MethodSpec]:
-    """Every method by name."""
+    """Every method by name; see `jaxcam.registry.all_methods`.
+
+    Returns:
+      What is known of each: its function, options, cost, source.
+
+    >>> table()["uniform"].floor
+    True
+    """
     found = {}
     for info in pkgutil.iter_modules([str(Path(__file__).parent)]):
         module = importlib.import_module(f"jaxcam.methods.{info.name}")
@@ -75,6 +82,10 @@ def resolve(model: Any, request: str | _spec.Request) -> Job:
     Raises:
       ValueError: An unknown method, option or layer, or a model that names no default
         layer of the kind the method needs.
+
+    >>> model = jaxcam.models.load("shapes_net")
+    >>> resolve(model, "grad_cam_plus_plus[variant=eq19]").options["variant"]
+    'eq19'
     """
     request = _spec.parse(request)
     spec = _look_up(request.name)
@@ -238,7 +249,11 @@ def saliency_maps(
       score: See `jaxcam.methods.Score`.
 
     Returns:
-      float32[B, h, w] for every request by its written form.
+      float32[B, h, w] for every request by its written form, on the grid of the tapped
+      layer, not normalised.
+
+    Raises:
+      ValueError: As `explain_batch` does.
     """
     return explain_batch(
         model,
@@ -346,6 +361,8 @@ def validate(
       ValueError: As `resolve` does; or `cam` is asked for at a layer that the network
         does not read by an average over space and a linear map, or `full_grad` of a
         network whose biases cannot all be seen.
+
+    >>> validate(jaxcam.models.load("shapes_net"), ["grad_cam", "uniform"])
     """
     for job in [resolve(model, request) for request in requests]:
         if job.spec.fn is full_gradient.full_grad:

@@ -33,7 +33,7 @@ def smooth_grad_cam_plus_plus(
     Args:
       question: The images and what is asked; noise comes from their keys.
       activations: float[B, h, w, C].
-      samples: Noisy copies.
+      samples: Noisy copies, at least 1.
       noise: Standard deviation as a share of the preprocessed image's range.
       variant: "second" has `D^2` in the numerator, as Grad-CAM++ derives it; "first"
         has `D^1`, as the paper prints it. The former is the default because with it

@@ -24,7 +24,7 @@ def accuracy_curve(
       sigma: The IoU that counts as a hit, compared in float32.
 
     Returns:
-      float64[R, T]; NaN where a draw holds no image.
+      float64[R, T], in [0, 1]; NaN where a draw holds no image.
 
     Raises:
       ValueError: the shapes do not fit.
@@ -86,6 +86,9 @@ def best_threshold(
     Returns:
       float64[R], as a fraction of the maximum of the normalised map; NaN where a draw
       holds no image.
+
+    Raises:
+      ValueError: As in `accuracy_curve`.
 
     >>> print(best_threshold(np.array([[0.2, 0.6], [0.6, 0.7]], np.float32)))
     [0.5]

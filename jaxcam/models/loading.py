@@ -30,12 +30,33 @@ SHIPPED = Path(__file__).parent / "weights"
 
 
 def names() -> tuple[str, ...]:
-    """Names of the networks that `load` knows."""
+    """Names of the networks that `load` knows.
+
+    Returns:
+      The names, families together.
+
+    >>> [name for name in names() if name.startswith("squeezenet")]
+    ['squeezenet1_0', 'squeezenet1_1']
+    """
     return tuple(catalogue.ROWS)
 
 
 def describe(name: str) -> dict[str, str]:
-    """What a listing says of a network."""
+    """What a listing says of a network.
+
+    Args:
+      name: See `names`.
+
+    Returns:
+      Texts by heading: the model, the size of its input, its classes, the layers that
+      are tapped by default, what it is.
+
+    Raises:
+      ValueError: The network is unknown.
+
+    >>> describe("resnet20")["input"], describe("resnet20")["classes"]
+    ('32x32', 'cifar10')
+    """
     row = _row(name)
     return {
         "model": name,
@@ -61,13 +82,17 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> mode
       seed: Of random parameters.
 
     Returns:
-      The model.
+      The model, which gives logits float[B, K] of images.
 
     Raises:
       FileNotFoundError: The file is not there, or no published weights are on this
         machine and the hub cannot be reached.
       ValueError: The network is unknown, no weights come with it, or the file does not
         fit it.
+
+    >>> model = load("shapes_net")
+    >>> model.input.size, model.class_names[:3]
+    ((64, 64), ('disc', 'square', 'triangle'))
     """
     return assemble(read(name, weights=weights, seed=seed))
 
@@ -285,7 +310,18 @@ def _labels(
 
 
 def flat_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
-    """Every parameter and statistic by its dotted path, as `load` reads them back."""
+    """Every parameter and statistic by its dotted path, as `load` reads them back.
+
+    Args:
+      module: A network.
+
+    Returns:
+      Arrays by path, in the layout of Flax: kernels are (rows, columns, in, out).
+
+    >>> flat = flat_arrays(nnx.Linear(2, 3, rngs=nnx.Rngs(0)))
+    >>> {name: array.shape for name, array in flat.items()}
+    {'bias': (3,), 'kernel': (2, 3)}
+    """
     return named_arrays(nnx.split(module)[1])
 
 

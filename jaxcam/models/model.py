@@ -20,14 +20,17 @@ class InputSpec:
     """What a network expects of an image.
 
     Attributes:
-      size: Rows and columns.
-      channels: Number of channels.
+      size: Rows and columns, H and W.
+      channels: Number of channels, C.
       mean: Subtracted from values in [0, 1], a number a channel or one for all.
-      std: Divided by, likewise.
+      std: Divided by, likewise; positive.
       resize: How images of another shape are brought to `size`: the whole image
         squashed, or its centre cropped.
-      crop_fraction: Crop size over resized size, under "crop".
+      crop_fraction: Crop size over resized size, in (0, 1], under "crop".
       interpolation: How images are resized, antialiased where they shrink.
+
+    >>> InputSpec(size=(224, 224), mean=(0.5,), std=(0.5,)).resize
+    'squash'
     """
 
     size: tuple[int, int]
@@ -43,6 +46,9 @@ class InputSpec:
 class Model:
     """A network, its parameters, and what is known about its inputs and outputs.
 
+    `jaxcam.models.load` and `jaxcam.models.wrap` make one. Called with images
+    uint8[B, H, W, C], or float[B, H, W, C] in [0, 1], it gives logits float[B, K].
+
     Attributes:
       name: What it is called in tables.
       params: Parameters, a pytree; an argument of every compiled function.
@@ -57,6 +63,10 @@ class Model:
         a class without one.
       trained: False for random parameters.
       provenance: Where the parameters come from; part of every manifest.
+
+    >>> model = jaxcam.models.load("shapes_net")
+    >>> model.input.size, len(model.class_names), model.default_layer in model.layers
+    ((64, 64), 8, True)
     """
 
     name: str
@@ -83,13 +93,24 @@ class Model:
         """Logits of preprocessed images, and the activations of the layers in `keep`.
 
         Args:
-          params: Parameters.
+          params: Parameters, as `self.params`.
           x: float[B, H, W, C], as `preprocess` makes them.
-          edit: Functions applied to the activations of layers.
+          edit: Functions `float[B, h, w, C] -> float[B, h, w, C]` applied to the
+            activations of layers, by layer.
           keep: Layers whose activations, after their edits, are returned.
 
         Returns:
-          float[B, K] and `{layer: float[B, h, w, C]}`.
+          Logits float[B, K], and `{layer: float[B, h, w, C]}` of the layers in `keep`.
+
+        Raises:
+          ValueError: There is no such layer in `edit` or `keep`.
+
+        >>> model = jaxcam.models.load("shapes_net")
+        >>> x = model.preprocess(np.zeros((1, 64, 64, 3), np.uint8))
+        >>> off = {model.default_layer: lambda a: 0 * a}
+        >>> _, kept = model.apply(model.params, x, edit=off, keep=tuple(off))
+        >>> print(kept[model.default_layer].max())
+        0.0
         """
         return self.network(params, x, edit=edit, keep=tuple(keep))
 
@@ -101,11 +122,15 @@ class Model:
             are squashed to the network's, antialiased, by its interpolation.
 
         Returns:
-          float32[B, *size, C].
+          float32[B, *size, C], `(x - mean) / std`.
 
         Raises:
-          TypeError: Another dtype.
-          ValueError: Another rank or number of channels.
+          TypeError: `images` is neither uint8 nor floating point.
+          ValueError: `images` is not (B, H, W, C), or has another number of channels.
+
+        >>> model = jaxcam.models.load("shapes_net")
+        >>> model.preprocess(np.zeros((1, 32, 48, 3), np.uint8)).shape
+        (1, 64, 64, 3)
         """
         images = jnp.asarray(images)
         if images.ndim != 4 or images.shape[-1] != self.input.channels:

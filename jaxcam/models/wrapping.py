@@ -43,14 +43,15 @@ def wrap(
 
     Args:
       module: An `nnx.Module`, or `(linen.Module, variables)`.
-      size: Side of its input, or rows and columns.
-      channels: Channels of its input.
-      mean: Subtracted from images in [0, 1].
-      std: Divided by.
+      size: Side of its input in pixels, or rows and columns.
+      channels: Channels of its input, C.
+      mean: Subtracted from images in [0, 1], a number a channel or one for all.
+      std: Divided by, likewise; positive.
       name: What it is called in tables; its class' name by default.
-      class_names: Names of its outputs.
-      label_set: Which classes its outputs stand for.
-      class_to_output: Output of each class of the label set, where they differ.
+      class_names: Names of its K outputs.
+      label_set: Which classes its outputs stand for: "imagenet", "cifar10", ...
+      class_to_output: int[N], output of each class of the label set, where they
+        differ; -1 for a class without one.
       default_layer: The layer that gradient methods tap; the last spatial one by
         default, of a transformer the last whose patches the logits depend on.
       cam_layer: The layer that `cam` taps; `default_layer` by default.
@@ -58,12 +59,24 @@ def wrap(
       check: Makes sure once that an image alone gives the logits it gives in a batch.
 
     Returns:
-      The model.
+      The model, which gives logits float[B, K] of images.
 
     Raises:
-      TypeError: `module` is neither.
+      TypeError: `module` is neither an nnx module nor a pair of a linen module and its
+        variables.
       ValueError: The output is not (B, K), no layer is spatial, a named layer does not
         exist, or a value depends on batch-mates.
+
+    >>> class Net(nnx.Module):
+    ...     def __init__(self, rngs):
+    ...         self.conv = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+    ...         self.head = nnx.Linear(4, 5, rngs=rngs)
+    ...
+    ...     def __call__(self, x):
+    ...         return self.head(nnx.relu(self.conv(x)).mean((1, 2)))
+    >>> model = wrap(Net(nnx.Rngs(0)), size=8, mean=0.5, std=0.5)
+    >>> model.name, model.layers
+    ('Net', ('conv',))
     """
     size = (size, size) if isinstance(size, int) else tuple(size)
     if isinstance(module, nnx.Module):

@@ -43,6 +43,14 @@ class Multiverse:
     def of(self, a: str, b: str, question: str = "region") -> verdicts.Verdict:
         """The verdict on two methods, in either order.
 
+        Args:
+          a: A method or floor.
+          b: Another.
+          question: One of `questions`.
+
+        Returns:
+          The verdict; its `a` is the one that wins more universes.
+
         Raises:
           ValueError: There is none.
         """
@@ -58,6 +66,12 @@ class Multiverse:
     def ranked(self, question: str = "region") -> list[verdicts.Verdict]:
         """Verdicts of one question that have a value, the most certain first.
 
+        Args:
+          question: One of `questions`.
+
+        Returns:
+          The verdicts, by the share of the universes that the better one wins.
+
         Raises:
           ValueError: It was not asked, or no pair has a value.
         """
@@ -72,17 +86,49 @@ class Multiverse:
         return sorted(own, key=lambda v: -v.share)
 
     def table(self, question: str = "region") -> Any:
-        """A rich table of one question's verdicts."""
+        """A table of one question's verdicts for the terminal.
+
+        Args:
+          question: One of `questions`.
+
+        Returns:
+          What `rich.print` shows: a line for each pair, with the shares of universes
+          won, and the conventions on which the answer hangs.
+
+        Raises:
+          ValueError: As `ranked` does.
+        """
         return table.verdict_table(self.questions[question], self.ranked(question))
 
     def specification_curve(self, a: str, b: str, question: str = "region") -> Any:
-        """A matplotlib figure, see `jaxcam.multiverse.picture`."""
+        """Every universe's difference between two methods, and what each chose.
+
+        Args:
+          a: A method or floor.
+          b: Another.
+          question: One of `questions`.
+
+        Returns:
+          A matplotlib figure; `jaxcam.plot.save` writes it. Above, the differences in
+          standard deviations, in order; below, a row for each choice.
+
+        Raises:
+          ModuleNotFoundError: matplotlib is not installed.
+          ValueError: There is no such verdict, or no universe has a value.
+        """
         return picture.specification_curve(
             self.questions[question], self.of(a, b, question)
         )
 
     def record(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Everything as plain values.
+
+        Returns:
+          What `multiverse.json` holds: `questions` by name, and `verdicts`.
+
+        >>> Multiverse({}, ()).record()
+        {'questions': {}, 'verdicts': []}
+        """
         return {
             "questions": {
                 name: {

@@ -41,18 +41,21 @@ def binarize(
     Args:
       saliency: float[H, W]; non-negative under "energy".
       rule: How the threshold is found.
-      fraction: The rule's number.
+      fraction: The rule's number; a share in [0, 1] but under "value".
       strict: Takes pixels above the threshold instead of those that reach it.
       where: bool[H, W], pixels that count: they alone decide the threshold and can be
         salient. `None` counts every pixel.
 
     Returns:
       bool[H, W]. Under "energy" pixels tied with the last one taken are taken too; a
-      map without energy gives the empty region. A map with a NaN gives the empty one.
+      map without energy gives the empty region. A NaN is in no region; under "mean",
+      "max_fraction", "energy" and "otsu" a valid NaN empties the region, "quantile"
+      counts it as the largest value.
 
     Raises:
       TypeError: `saliency` is not floating point, or `where` is not boolean.
-      ValueError: An argument is not (H, W), shapes differ, or the rule is unknown.
+      ValueError: An argument is not (H, W), shapes differ, the rule is unknown, or
+        "value" is given no `fraction`.
 
     Cost: O(HW); "quantile" four histograms, "energy" 32 passes, "otsu" one histogram.
 
@@ -84,15 +87,17 @@ def threshold(
     Args:
       saliency: float[H, W]; non-negative under "energy".
       rule: How the threshold is found, see `binarize`.
-      fraction: The rule's number.
+      fraction: The rule's number; a share in [0, 1] but under "value".
       where: bool[H, W], pixels that count. `None` counts every pixel.
 
     Returns:
-      float32[]. Infinite under "energy" for a map without energy.
+      float32[], in the map's unit. Infinite under "energy" for a map without energy.
+      NaN where a valid value is, under "mean", "max_fraction" and "otsu".
 
     Raises:
       TypeError: `saliency` is not floating point, or `where` is not boolean.
-      ValueError: An argument is not (H, W), shapes differ, or the rule is unknown.
+      ValueError: An argument is not (H, W), shapes differ, the rule is unknown, or
+        "value" is given no `fraction`.
 
     Cost: as `binarize`.
 

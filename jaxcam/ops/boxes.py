@@ -15,7 +15,8 @@ def bounding_box(mask: Array) -> Array:
       mask: bool[H, W].
 
     Returns:
-      int32[4], `[y0, x0, y1, x1]`, half-open; all zeros if the region is empty.
+      int32[4], `[y0, x0, y1, x1]`, half-open, in pixels; all zeros if the region is
+      empty.
 
     Raises:
       TypeError: `mask` is not boolean.
@@ -50,10 +51,10 @@ def box_mask(box: Array, shape: tuple[int, int]) -> Array:
 
     Args:
       box: int or float[4], `[y0, x0, y1, x1]`, half-open, in pixels.
-      shape: Rows and columns of the raster.
+      shape: Rows and columns of the raster, H and W.
 
     Returns:
-      bool[H, W].
+      bool[H, W], true inside the box; all false for an empty one.
 
     Raises:
       ValueError: `box` does not have shape (4,).
@@ -78,10 +79,10 @@ def box_area(box: Array) -> Array:
     """Area of a box in pixels; 0 if it is empty or turned inside out.
 
     Args:
-      box: int or float[4], `[y0, x0, y1, x1]`, half-open.
+      box: int or float[4], `[y0, x0, y1, x1]`, half-open, in pixels.
 
     Returns:
-      float32[].
+      float32[], at least 0, in square pixels.
 
     Raises:
       ValueError: `box` does not have shape (4,).
@@ -98,10 +99,12 @@ def box_area(box: Array) -> Array:
 
 
 def box_iou(a: Array, b: Array) -> Array:
-    """Intersection over union of two boxes, from their corners.
+    r"""Intersection over union of two boxes, from their corners.
+
+    .. math:: \frac{|a \cap b|}{|a \cup b|}
 
     Args:
-      a: int or float[4], `[y0, x0, y1, x1]`, half-open.
+      a: int or float[4], `[y0, x0, y1, x1]`, half-open, in pixels.
       b: As `a`.
 
     Returns:

@@ -32,6 +32,8 @@ def _cells_per_level(basins: int) -> int:
 class ComponentTree(NamedTuple):
     """The largest component of `{saliency >= t}` for each of T thresholds.
 
+    What `component_tree` returns; its docstring has an example.
+
     Attributes:
       area: int32[T], its pixels; 0 if no pixel reaches the threshold.
       box: int32[T, 4], its tight box `[y0, x0, y1, x1]`, half-open; zeros if none.
@@ -80,7 +82,7 @@ def component_tree(
       where: bool[H, W], true on pixels that count; the others reach no threshold.
 
     Returns:
-      A `ComponentTree`.
+      A `ComponentTree`, in the order of `thresholds`; never NaN.
 
     Raises:
       TypeError: A map or the thresholds are not floating point, or a mask is not

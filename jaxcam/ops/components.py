@@ -71,7 +71,7 @@ def largest_component(mask: Array, *, connectivity: Connectivity = 8) -> Array:
       connectivity: 8 if pixels that share a corner touch, 4 if they must share a side.
 
     Returns:
-      bool[H, W].
+      bool[H, W], a subset of `mask`.
 
     Raises:
       TypeError: `mask` is not boolean.

@@ -35,7 +35,8 @@ def normalize(
         pixel.
 
     Returns:
-      float32[H, W]; in [0, 1] unless the rule is "none".
+      float32[H, W]; in [0, 1] unless the rule is "none". A valid NaN makes the whole
+      map NaN; under "rank" it counts as the largest value, and "none" leaves it.
 
     Raises:
       TypeError: `saliency` is not floating point, or `where` is not boolean.

@@ -29,13 +29,14 @@ def place(
     Args:
       saliency: float32[h, w], any scale.
       extent: int[2], rows and columns of the canvas that are image.
-      shape: Rows and columns of the canvas.
+      shape: Rows and columns of the canvas, H and W.
       source: int[2], rows and columns of `saliency` that are the map, the rest being
         padding. `None` takes all of it.
       method: "bilinear" or "cubic", as in `resize`.
 
     Returns:
-      float32[H, W].
+      float32[H, W], within the range of the map and 0; `cubic` overshoots at edges. A
+      NaN makes the whole canvas NaN.
 
     Raises:
       TypeError: `saliency` is not floating point.

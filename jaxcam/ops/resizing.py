@@ -25,12 +25,13 @@ def resize(
     parameter -0.75 of both.
 
     Args:
-      saliency: float[h, w].
-      shape: Rows and columns wanted.
+      saliency: float[h, w], any scale and sign.
+      shape: Rows and columns wanted, H and W.
       method: "bilinear", "cubic" or "nearest".
 
     Returns:
-      float32[H, W].
+      float32[H, W], within the range of the map; `cubic` overshoots at edges. A NaN
+      makes the whole map NaN.
 
     Raises:
       TypeError: `saliency` is not floating point.

@@ -255,13 +255,16 @@ def patch_scores(
       image_score: float32[B], the first point.
       key: PRNG keys [B]; decide the noise too: each value is drawn uniformly between
         black and white, once for all steps.
-      steps: Number of patches removed, at most all.
+      steps: Number of patches removed, at least 1, at most all.
       patch: Rows and columns of a patch; those at the far borders may be smaller.
       ties: As in `insertion_scores`.
       score: "probability" or "logit".
 
     Returns:
       `patch_scores`: float32[B, n + 1], after 0, 1, ..., n patches.
+
+    Raises:
+      ValueError: `steps` is less than 1, or `ties` or `score` is another word.
     """
     patches = removal_order.patch_count(x.shape[1:3], patch)
     if not steps >= 1:

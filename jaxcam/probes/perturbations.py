@@ -50,6 +50,9 @@ def perturbation_drops(
 
     Returns:
       `perturbation_drops`: float32[B, samples].
+
+    Raises:
+      ValueError: An option is another word.
     """
     _checks.choice("perturbation", perturbation, ("square", "noise"))
     fill = cells.hidden_pixels(x, black, masking_space)
@@ -94,6 +97,9 @@ def perturbation_products(
 
     Returns:
       `perturbation_products`: float32[B, samples].
+
+    Raises:
+      ValueError: An option is another word.
     """
     del predict
     _checks.choice("perturbation", perturbation, ("square", "noise"))

@@ -19,8 +19,6 @@ from jaxcam import (
 )
 from jaxcam.reports import figures, subject
 
-SURE = 0.05
-
 
 def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]:
     """Paired comparisons; none where there are no two methods."""
@@ -42,7 +40,7 @@ def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]
     found.sort(key=lambda record: metrics.index(record["metric"]))
     for record in found:
         record["written"] = tables.cell(record | {"estimate": record["difference"]})
-        record["sure"] = record["p_holm"] < SURE
+        record["sure"] = record["p_holm"] < tables.SURE
         record["against_floor"] = record["b"].partition(" @ ")[0] == results.FLOOR
     return found
 
