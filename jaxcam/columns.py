@@ -10,6 +10,9 @@ import numpy as np
 
 Columns = Mapping[str, Any]
 
+KEPT_BYTES = 32 * 2**20
+"""Of numbers and text of a run that are kept in memory."""
+
 
 def to_arrow(columns: Columns) -> Any:
     """A pyarrow table of columns.
@@ -89,8 +92,9 @@ def is_vector_type(kind: Any) -> bool:
 class RunColumns(Mapping[str, np.ndarray]):
     """Columns of finished shards, read from the disk when they are first asked for.
 
-    Numbers and text are read once and kept. Of vectors and maps, which together may be
-    larger than the memory, only the column read last is kept.
+    Memory does not grow with the run beyond what is asked for: numbers and text are
+    kept up to `KEPT_BYTES`, what was asked for longest ago makes room, and of vectors
+    and maps only the column read last is kept.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -114,40 +118,44 @@ class RunColumns(Mapping[str, np.ndarray]):
         if is_vector_type(self._kinds[name]):
             if name not in self._last:
                 self._last = {}  # Frees the memory before the next one is read.
-                self._last = self._read([name])
+                self._last = {name: self._read(name)}
             return self._last[name]
-        if not self._kept:
-            small = [n for n, kind in self._kinds.items() if not is_vector_type(kind)]
-            self._kept = self._read(small)
-        return self._kept[name]
+        values = self._kept.pop(name) if name in self._kept else self._read(name)
+        self._kept[name] = values  # The last one asked for is the last to go.
+        while len(self._kept) > 1 and self._size() > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return values
+
+    def _size(self) -> int:
+        return sum(values.nbytes for values in self._kept.values())
 
     def is_scalar(self, name: str) -> bool:
         """Whether a column holds one number a row."""
         kind = self._kinds[name]
         return not is_vector_type(kind) and not is_text(kind)
 
-    def _read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    def _read(self, name: str) -> np.ndarray:
+        parts: list[np.ndarray] = []
         for path in self.paths:
-            there, table = _read_table(path, names)
-            for name in names:
-                if name in there:
-                    chunks = table[name].chunks
-                    parts[name] += [_numpy_of(chunk) for chunk in chunks]
-                else:
-                    parts[name].append(_missing(self._kinds[name], table.num_rows))
-        return {name: np.concatenate(some) for name, some in parts.items()}
+            column, rows = _read_column(path, name)
+            if column is None:
+                parts.append(_missing(self._kinds[name], rows))
+            else:
+                parts += [_numpy_of(chunk) for chunk in column.chunks]
+        return np.concatenate(parts)
 
 
-def _read_table(path: Path, names: Sequence[str]) -> tuple[list[str], Any]:
-    """The columns of a shard that it has, and its table."""
+def _read_column(path: Path, name: str) -> tuple[Any, int]:
+    """A column of a shard, `None` if it lacks it, and how many rows the shard has."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            there = [n for n in names if n in file.schema_arrow.names]
-            return there, file.read(columns=there)
+            rows = file.metadata.num_rows
+            if name not in file.schema_arrow.names:
+                return None, rows
+            return file.read(columns=[name])[name], rows
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path} is damaged ({str(error).splitlines()[0]}); delete it and run its "

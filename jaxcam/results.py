@@ -357,7 +357,7 @@ class Result:
     def _clusters(self) -> dict[str, np.ndarray]:
         return {}
 
-    @property
+    @functools.cached_property
     def valid(self) -> np.ndarray:
         """bool[rows]: the row could be read and explained.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
-BLOCK_BYTES = 64 * 2**20
+BLOCK_BYTES = 16 * 2**20
 FLOAT32 = 1e-6
 """Rounding of stored values, relative to them: differences below it are none."""
 CACHED = 2**16
@@ -127,7 +127,8 @@ def bootstrap_means(
     drawable = np.isfinite(estimate) & (np.count_nonzero(counts, axis=0) > 1)
     low, high = np.full((2, len(estimate)), np.nan)
     if drawable.any():
-        sums, counts = sums[:, drawable], counts[:, drawable]
+        if not drawable.all():  # A copy of a large data set is worth avoiding.
+            sums, counts = sums[:, drawable], counts[:, drawable]
         means = drawn_means(sums, counts, resamples=resamples, seed=seed)
         low[drawable], high[drawable] = percentiles(means[1:], level)
     return estimate, low, high

@@ -370,22 +370,46 @@ def test_finishing_writes_summary_and_errors_from_the_shards(tmp_path):
     assert json.loads(line)["id"] == "image 1"
 
 
-def test_vectors_stay_on_the_disk(tmp_path, monkeypatch):
-    written(tmp_path, some_rows(), 6)
-    read = []
+@pytest.fixture
+def reads(monkeypatch):
+    """Names of the columns that are read from the disk, in order."""
+    found = []
     original = columns.RunColumns._read
 
-    def watched(self, names):
-        read.append(tuple(names))
-        return original(self, names)
+    def watched(self, name):
+        found.append(name)
+        return original(self, name)
 
     monkeypatch.setattr(columns.RunColumns, "_read", watched)
+    return found
+
+
+def test_columns_are_read_once_when_they_are_needed(tmp_path, reads):
+    written(tmp_path, some_rows(), 6)
     result = results.load_run(tmp_path, specs=SPECS)
     result.summary(metrics=["score", "error"])
-    assert len(read) == 1
-    assert not {"best", "curve", "saliency"} & set(read[0])
+    assert len(reads) == len(set(reads))
+    assert {"score", "error"} <= set(reads)
+    assert not {"best", "curve", "saliency"} & set(reads)
+    before = len(reads)
     result.summary(resamples=10)
-    assert read[1:] == [("best",), ("best[sigma=0.9]",)]
+    assert reads[before:] == ["best", "best[sigma=0.9]"]
+
+
+def test_what_was_asked_for_longest_ago_makes_room(tmp_path, reads, monkeypatch):
+    written(tmp_path, some_rows(), 6)
+    whole = results.load_run(tmp_path, specs=SPECS).summary(resamples=10)
+    one_column = results.load_run(tmp_path, specs=SPECS).columns["score"].nbytes
+    monkeypatch.setattr(columns, "KEPT_BYTES", 2 * one_column)
+    kept = results.load_run(tmp_path, specs=SPECS)
+    reads.clear()
+    for name in ("score", "error", "score", "valid", "score", "error"):
+        _ = kept.columns[name]
+        assert sum(values.nbytes for values in kept.columns._kept.values()) <= (
+            2 * one_column
+        )
+    assert reads.count("score") == 1
+    assert kept.summary(resamples=10) == whole
 
 
 def test_pandas_frame_holds_rows_and_vectors():
