@@ -12,9 +12,11 @@ from jaxcam.cli import console, conventions
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Show what can be asked for: metrics, methods, models or data sets."""
+    """Show what can be asked for: metrics, methods, models, weights or data sets."""
 
-    kind: tyro.conf.Positional[Literal["metrics", "methods", "models", "data"]]
+    kind: tyro.conf.Positional[
+        Literal["metrics", "methods", "models", "weights", "data"]
+    ]
     """What to list."""
     debug: conventions.Debug = False
     """Show the Python traceback of an error."""
