@@ -171,8 +171,9 @@ def _absent(network: str, row: pretrained.Pretrained, reason: str) -> str:
         file = row.torch_file
     else:
         revision = f" --revision {row.revision}" if row.revision else ""
-        fetch = f"hf download {row.repository} {row.file}{revision} --local-dir ."
-        file = row.file
+        source = f"{row.repository} {row.file}{revision}"
+        fetch = f"hf download {source} --local-dir {row.folder}"
+        file = f"{row.folder}/{row.file}"
     return (
         f"There are no weights {row.tag} of {network} ({row.address}) on this machine: "
         f"not in {' nor '.join(looked)}, and {reason}. Where there is a network, run\n"

@@ -188,7 +188,9 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
         source=source,
         structure=structure,
         params=params,
-        input=_input(row, source, published, about),
+        input=_input(
+            row, source, published or pretrained.called(name, found.path), about
+        ),
         class_to_output=outputs,
         label_set=label_set,
         class_names=tuple(about.get("classes", ())) or row.class_names,

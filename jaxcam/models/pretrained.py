@@ -59,6 +59,11 @@ class Pretrained:
         return found and found[1]
 
     @property
+    def folder(self) -> str | None:
+        """The last part of the repository's name, as "resnet50.tv2_in1k"."""
+        return self.repository and self.repository.rpartition("/")[2]
+
+    @property
     def address(self) -> str:
         """Where the weights are, for messages."""
         return self.repository or f"{TORCHVISION}/{self.torch_file}"
@@ -114,6 +119,15 @@ def recognise(network: str, name: str, sha256: str) -> Pretrained | None:
         if row.prefix and PurePath(name).name == row.torch_file:
             check(name, sha256, row.prefix)
     return None
+
+
+def called(network: str, path: PurePath) -> Pretrained | None:
+    """The published weights after which a file's folder is called.
+
+    Without a hash nothing is sure, but what the network expects of images is likely
+    that; files in repositories all have one name.
+    """
+    return next((row for row in of(network) if row.folder == path.parent.name), None)
 
 
 def check(name: str, found: str, expected: str) -> None:

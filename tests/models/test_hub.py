@@ -136,6 +136,17 @@ def test_the_hubs_cache_is_read_without_its_client(caches, state, client):
     }
 
 
+def test_a_folder_called_after_weights_says_how_images_are_prepared(tmp_path, state):
+    """As the command fetches them; which weights they are, only a hash says."""
+    folder = tmp_path / "resnet18.a1_in1k"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(safetensors.numpy.save(state))
+    model = models.load("resnet18", weights=folder / "model.safetensors")
+    assert model.input.interpolation == "bicubic"
+    assert model.input.crop_fraction == 224 / 235
+    assert "published" not in model.provenance
+
+
 def test_what_is_not_cached_is_fetched_once_and_recorded(caches, state, client):
     def fetch():
         into_cache(caches, state)
@@ -219,7 +230,7 @@ def test_a_commit_that_cannot_be_had_is_in_the_command(client, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(FileNotFoundError) as caught:
         models.load("resnet18", weights=f"tv_in1k@{OTHER}")
-    assert f"model.safetensors --revision {OTHER} --local-dir ." in str(caught.value)
+    assert f"model.safetensors --revision {OTHER} --local-dir" in str(caught.value)
     assert "--weights random" in str(caught.value)
 
 
@@ -273,8 +284,8 @@ def assert_helpful(text):
         "no weights tv_in1k of resnet18 (timm/resnet18.tv_in1k)",
         f"{os.sep}hub nor ",
         "resnet18-f37072fd.pth",
-        "hf download timm/resnet18.tv_in1k model.safetensors --local-dir .",
-        "--weights model.safetensors",
+        "hf download timm/resnet18.tv_in1k model.safetensors --local-dir resnet18.tv_",
+        "--weights resnet18.tv_in1k/model.safetensors",
         "--weights random",
     ):
         assert part in text
