@@ -128,8 +128,13 @@ def program(module: nnx.Module, x: Array) -> Callable[[], Array]:
     return functools.partial(run, params, x)
 
 
-def milliseconds(ways: dict[str, Callable[[], Array]], rounds: int) -> dict[str, float]:
-    """Medians of a call of each, in turns, after checking that all agree."""
+def timed(
+    ways: dict[str, Callable[[], Array]], rounds: int, batch: int
+) -> dict[str, dict[str, float]]:
+    """Milliseconds an image of each, in turns, after checking that all agree.
+
+    Medians, and the interquartile range over the median.
+    """
     outs = {name: np.asarray(call()) for name, call in ways.items()}
     expected = next(iter(outs.values()))
     for name, out in outs.items():
@@ -140,7 +145,11 @@ def milliseconds(ways: dict[str, Callable[[], Array]], rounds: int) -> dict[str,
     for _ in range(rounds):
         for name, call in ways.items():
             seconds[name].append(_timing.seconds(call))
-    return {name: 1e3 * statistics.median(s) for name, s in seconds.items()}
+    quartiles = {n: statistics.quantiles(s, n=4) for n, s in seconds.items()}
+    return {
+        "ms": {n: 1e3 * middle / batch for n, (_, middle, _) in quartiles.items()},
+        "spread": {n: (high - low) / mid for n, (low, mid, high) in quartiles.items()},
+    }
 
 
 def network(name: str, batch: int, rounds: int) -> dict[str, Any]:
@@ -154,11 +163,10 @@ def network(name: str, batch: int, rounds: int) -> dict[str, Any]:
         ways["folded"] = program(folded, x)
     if counts["grouped"]:
         ways["grouped"] = program(grouped, x)
-    times = milliseconds(ways, rounds)
     return {
         "case": {"network": name, "side": size[0], "batch": batch},
         "replaced": counts,
-        "ms": {way: value / batch for way, value in times.items()},
+        **timed(ways, rounds, batch),
     }
 
 
@@ -203,10 +211,9 @@ def stem(name: str, side: int, batch: int, rounds: int) -> dict[str, Any]:
         way: functools.partial(_compiling.jit_network(fn), x, w)
         for way, fn in named.items()
     }
-    times = milliseconds(ways, rounds)
     return {
         "case": {"first convolution": name, "side": side, "batch": batch},
-        "ms": {way: value / batch for way, value in times.items()},
+        **timed(ways, rounds, batch),
     }
 
 

@@ -20,6 +20,7 @@ def listing(kind: str) -> tuple[tuple[str, ...], Rows]:
         "metrics": _metrics,
         "methods": _methods,
         "models": _models,
+        "weights": _weights,
         "data": _data,
         "presets": _presets,
     }[kind]()
@@ -141,6 +142,26 @@ def _models() -> tuple[tuple[str, ...], Rows]:
     described: list[dict[str, Any]] = [models.describe(n) for n in models.names()]
     heads = tuple(described[0])
     return heads, [tuple(str(row[head]) for head in heads) for row in described]
+
+
+def _weights() -> tuple[tuple[str, ...], Rows]:
+    heads = ("model", "weights", "commit", "sha256", "licence", "input")
+    rows = []
+    for name in models.names():
+        for row in models.published_weights(name):
+            hub = row["file"].endswith(".safetensors")
+            rows.append(
+                (
+                    name,
+                    row["weights"],
+                    (row["commit"][:8] or "newest") if hub else "torchvision",
+                    row["sha256"][:8],
+                    row["licence"],
+                    f"{row['size'].split('x')[0]}/{row['resized to']} "
+                    f"{row['interpolation']}",
+                )
+            )
+    return heads, rows
 
 
 def _data() -> tuple[tuple[str, ...], Rows]:

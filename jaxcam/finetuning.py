@@ -167,9 +167,13 @@ def _check(chosen: Settings) -> None:
         ("epochs", chosen.epochs),
         ("batch_size", chosen.batch_size),
         ("learning_rate", chosen.learning_rate),
+        ("limit", 1 if chosen.limit is None else chosen.limit),
     ):
-        if value <= 0:
+        if not value > 0:
             raise ValueError(f"{name}={value} must be positive.")
+    for name, value in (("weight_decay", chosen.weight_decay), ("seed", chosen.seed)):
+        if not value >= 0:
+            raise ValueError(f"{name}={value} must not be negative.")
     if chosen.train == "head" and chosen.learning_rate != Settings.learning_rate:
         raise ValueError(
             f"learning_rate={chosen.learning_rate} is of train='all', and the head has "

@@ -29,7 +29,9 @@ def test_help_answers_at_once_and_teaches():
     assert min(seconds() for _ in range(2)) < 10
 
 
-@pytest.mark.parametrize("kind", ["metrics", "methods", "models", "data", "presets"])
+@pytest.mark.parametrize(
+    "kind", ["metrics", "methods", "models", "weights", "data", "presets"]
+)
 def test_lists(capsys, kind):
     assert cli.main(["list", kind]) == 0
     shown = capsys.readouterr().out
@@ -37,6 +39,7 @@ def test_lists(capsys, kind):
         "metrics": "energy_pointing_game",
         "methods": "grad_cam",
         "models": "squeezenet1_1",
+        "weights": "tv2_in1k",
         "data": "oxford_pets",
         "presets": "wsol",
     }

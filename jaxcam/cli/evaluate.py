@@ -28,7 +28,8 @@ class Evaluate:
     model: str = "shapes_net"
     """Name of a network; `jaxcam list models` shows them."""
     weights: str | None = None
-    """File of weights, tag of published ones, or "random"; default: published."""
+    """File of weights, TAG or TAG@COMMIT of published ones (`jaxcam list weights`), or
+    "random"; default: the first published."""
     data: str = "shapes"
     """A folder of images, or the name of a data set; `jaxcam list data` shows them."""
     methods: str = "cam,grad_cam"

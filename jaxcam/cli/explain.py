@@ -35,7 +35,8 @@ class Explain:
     model: str = "shapes_net"
     """Name of a network; `jaxcam list models` shows them."""
     weights: str | None = None
-    """File of weights, tag of published ones, or "random"; default: published."""
+    """File of weights, TAG or TAG@COMMIT of published ones (`jaxcam list weights`), or
+    "random"; default: the first published."""
     method: Annotated[str, tyro.conf.arg(aliases=("--methods",))] = "grad_cam"
     """Explanation methods, separated by commas; `jaxcam list methods` shows them."""
     layer: str | None = None

@@ -33,7 +33,8 @@ class Finetune:
     out: Path
     """Folder for MODEL.safetensors, and MODEL.json, the log."""
     weights: str | None = None
-    """Where to start: file of weights, tag of published ones, or "random"."""
+    """Where to start: file of weights, TAG or TAG@COMMIT of published ones, or
+    "random"; default: the first published."""
     train: Literal["head", "all"] = "head"
     """The last layer alone, or every parameter after it."""
     epochs: int = 20

@@ -12,10 +12,10 @@ from jaxcam.cli import console, conventions
 
 @dataclasses.dataclass(frozen=True)
 class List:
-    """Show what can be asked for: metrics, methods, models, data sets or presets."""
+    """Show what can be asked for: metrics, methods, models, weights, data, presets."""
 
     kind: tyro.conf.Positional[
-        Literal["metrics", "methods", "models", "data", "presets"]
+        Literal["metrics", "methods", "models", "weights", "data", "presets"]
     ]
     """What to list."""
     debug: conventions.Debug = False

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from flax import nnx
 
-from jaxcam.models import convert, model
+from jaxcam.models import convert, model, timm_names
 from jaxcam.models.zoo import (
     convnext,
     darknet,
@@ -76,11 +76,12 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Source:
-    """A form of weights under other names than torch's.
+    """A form of weights under other names than torchvision's.
 
     Attributes:
       sign: How one of its keys begins.
-      rename: See `jaxcam.models.convert`.
+      rename: See `jaxcam.models.convert`; `None` once they are torchvision's.
+      adapt: From its arrays to those of torchvision's names.
       build: The module for it, if it differs.
       input: What it expects of images, if that differs.
       first_class: Output of the first class of the label set.
@@ -89,7 +90,8 @@ class Source:
     """
 
     sign: str
-    rename: convert.Rename
+    rename: convert.Rename | None = None
+    adapt: Callable[[timm_names.Arrays], timm_names.Arrays] | None = None
     build: Callable[[nnx.Rngs], nnx.Module] | None = None
     input: model.InputSpec | None = None
     first_class: int = 0
@@ -133,6 +135,7 @@ def _vgg(depths: tuple[int, ...], *, normalized: bool) -> Row:
         cam_layer=last,
         what=f"VGG-{count + 3}{' with batch normalisation' * normalized} "
         "(Simonyan & Zisserman 2014)",
+        sources=(Source(sign="pre_logits.", adapt=timm_names.vgg),),
     )
 
 
@@ -143,6 +146,15 @@ def _mobilenet_v3(size: str, last: int) -> Row:
         default_layer=f"features.{last}",
         cam_layer=f"features.{last}",
         what=f"MobileNetV3 {size} (Howard et al. 2019)",
+        sources=(
+            Source(
+                sign="conv_stem.",
+                adapt=timm_names.mobilenet_v3,
+                build=lambda rngs: mobilenet_v3.MobileNetV3(
+                    size, epsilon=1e-5, rngs=rngs
+                ),
+            ),
+        ),
     )
 
 
@@ -224,6 +236,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
                     ),
                     first_class=1,
                 ),
+                Source(sign="conv_stem.", adapt=timm_names.mobilenet_v2),
             ),
         ),
         "darknet_tiny": Row(
@@ -270,6 +283,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
             default_layer="features.8",
             cam_layer="features.8",
             what="EfficientNet-B0 (Tan & Le 2019)",
+            sources=(Source(sign="conv_stem.", adapt=timm_names.efficientnet),),
         ),
         "convnext_tiny": Row(
             build=lambda rngs: convnext.ConvNeXt(rngs=rngs),
@@ -277,6 +291,7 @@ ROWS: Mapping[str, Row] = MappingProxyType(
             default_layer="features.7",
             cam_layer="features.7",
             what="ConvNeXt-T (Liu et al. 2022)",
+            sources=(Source(sign="stem.", adapt=timm_names.convnext),),
         ),
         "inception_v3": Row(
             build=lambda rngs: inception.InceptionV3(rngs=rngs),
@@ -300,6 +315,19 @@ ROWS: Mapping[str, Row] = MappingProxyType(
             default_layer="encoder.layers.encoder_layer_11.ln_1",
             cam_layer="encoder.layers.encoder_layer_11.ln_1",
             what="ViT-B/16 (Dosovitskiy et al. 2020)",
+            sources=(
+                Source(
+                    sign="cls_token",
+                    adapt=timm_names.vision_transformer,
+                    input=model.InputSpec(
+                        size=(224, 224),
+                        mean=(0.5,) * 3,
+                        std=(0.5,) * 3,
+                        crop_fraction=224 / 248,
+                        interpolation="bicubic",
+                    ),
+                ),
+            ),
         ),
         "deit_small_patch16_224": _deit(384, 6, "DeiT-S (Touvron et al. 2020)"),
         "deit_base_patch16_224": _deit(768, 12, "DeiT-B (Touvron et al. 2020)"),

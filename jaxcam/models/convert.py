@@ -49,8 +49,8 @@ def convert(
       float32 arrays by path, one for each of `wanted`.
 
     Raises:
-      ValueError: A key has no place, a parameter is missing or set twice, or a shape
-        differs.
+      ValueError: A key has no place, a parameter is missing or set twice, a shape
+        differs, or something else than finite floating point numbers is there.
     """
     placed: dict[str, np.ndarray] = {}
     for key, array in source.items():
@@ -71,7 +71,7 @@ def convert(
                 f"{key!r} has shape {array.shape}, but {path} of {network} needs "
                 f"{tuple(wanted[path].shape)}; these weights are of another network."
             )
-        placed[path] = value.astype(np.float32)
+        placed[path] = _finite(key, value)
     missing = sorted(set(wanted) - set(placed))
     if missing:
         raise ValueError(
@@ -86,6 +86,19 @@ def _no_place(key: str, network: str) -> str:
         f"The weights hold {key!r}, for which {network} has no place; they are of "
         "another network."
     )
+
+
+def _finite(key: str, array: np.ndarray) -> np.ndarray:
+    """float32 of floating point numbers, bfloat16 among them (kind V)."""
+    if array.dtype.kind not in "fV":
+        raise ValueError(
+            f"{key!r} holds {array.dtype} instead of floating point numbers; give "
+            "weights that are not quantised."
+        )
+    found = array.astype(np.float32)
+    if not np.isfinite(found).all():
+        raise ValueError(f"{key!r} holds NaN or infinity; give weights that are whole.")
+    return found
 
 
 def _in_layout(array: np.ndarray, layout: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -56,8 +56,12 @@ def check_exists(path: Path) -> None:
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     damaged = f"{path.name} is damaged or no npz file; fetch it again"
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        with path.open("rb") as stream:
+            if stream.read(2) != b"PK":  # NumPy would take it for another kind of file.
+                raise zipfile.BadZipFile("it is no zip file")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
     except ValueError as error:
         if "pickle" in str(error).lower():
             raise ValueError(

@@ -69,25 +69,36 @@ def _user_cache() -> Path:
 
 
 def _cached(row: pretrained.Pretrained) -> Located | None:
-    """Read here, as the client would, so that a cache is of use without the client."""
+    """Read here, as the client would, so that a cache is of use without the client.
+
+    A file of the known hash will do from any commit.
+    """
     if row.repository is None:
         return None
     folder = hub_cache() / f"models--{row.repository.replace('/', '--')}"
-    revision = row.revision
-    if revision is None:
-        newest = folder / "refs" / "main"
-        if not newest.is_file():
-            return None
-        revision = newest.read_text(encoding="utf-8").strip()
-    path = folder / "snapshots" / revision / row.file
-    return _located(path, row) if path.is_file() else None
+    revision = row.revision or _newest(folder)
+    if revision is not None and (folder / "snapshots" / revision / row.file).is_file():
+        return _located(folder / "snapshots" / revision / row.file, row)
+    for path in sorted(folder.glob(f"snapshots/*/{row.file}")) if row.sha256 else ():
+        if _blob(path) == row.sha256:
+            return _located(path, row)
+    return None
+
+
+def _newest(folder: Path) -> str | None:
+    """The commit that was the newest when the client last asked."""
+    newest = folder / "refs" / "main"
+    return newest.read_text(encoding="utf-8").strip() if newest.is_file() else None
+
+
+def _blob(path: Path) -> str | None:
+    """The sha256 of a file in a snapshot; the client names large files by it."""
+    name = path.resolve().name
+    return name if path.is_symlink() and len(name) == 64 else None
 
 
 def _located(path: Path, row: pretrained.Pretrained) -> Located:
-    """A file in a snapshot; the client names large files by their sha256."""
-    blob = path.resolve().name
-    known = blob if len(blob) == 64 and path.is_symlink() else None
-    return Located(path, path.parent.name, row.sha256 or known)
+    return Located(path, path.parent.name, row.sha256 or _blob(path))
 
 
 def _torch_cached(row: pretrained.Pretrained) -> Located | None:
@@ -101,7 +112,7 @@ def _download(network: str, row: pretrained.Pretrained) -> Located:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise FileNotFoundError(_absent(network, row, "HF_HUB_OFFLINE is set"))
     try:
-        from huggingface_hub import constants, hf_hub_download
+        from huggingface_hub import constants
     except ImportError as error:
         missing = (
             "fetching needs huggingface_hub: python -m pip install 'jaxcam-eval[hub]'"
@@ -109,6 +120,8 @@ def _download(network: str, row: pretrained.Pretrained) -> Located:
         raise FileNotFoundError(_absent(network, row, missing)) from error
     try:
         _reach(constants.ENDPOINT)
+        from huggingface_hub import hf_hub_download  # Half a second by itself.
+
         path = hf_hub_download(row.repository, row.file, revision=row.revision)
     except Exception as error:  # The client and its network raise anything.
         said = str(error).strip().partition("\n")[0] or type(error).__name__
@@ -151,15 +164,16 @@ def _reach(endpoint: str) -> None:
 
 def _absent(network: str, row: pretrained.Pretrained, reason: str) -> str:
     """What was wanted, where it was looked for, how to get it, and what else to do."""
-    looked = [str(hub_cache())] * (row.repository is not None)
-    looked += [str(torch_cache() / row.torch_file)] * (row.torch_file is not None)
+    looked = [] if row.repository is None else [str(hub_cache())]
+    looked += [] if row.torch_file is None else [str(torch_cache() / row.torch_file)]
     if row.repository is None:
         fetch = f"curl -LO {pretrained.TORCHVISION}/{row.torch_file}"
         file = row.torch_file
     else:
         revision = f" --revision {row.revision}" if row.revision else ""
-        fetch = f"hf download {row.repository} {row.file}{revision} --local-dir ."
-        file = row.file
+        source = f"{row.repository} {row.file}{revision}"
+        fetch = f"hf download {source} --local-dir {row.folder}"
+        file = f"{row.folder}/{row.file}"
     return (
         f"There are no weights {row.tag} of {network} ({row.address}) on this machine: "
         f"not in {' nor '.join(looked)}, and {reason}. Where there is a network, run\n"

@@ -68,6 +68,41 @@ def describe(name: str) -> dict[str, str]:
     }
 
 
+def published_weights(name: str) -> list[dict[str, str]]:
+    """What is known of the published weights of a network, the default ones first.
+
+    What is not known, or does not apply, is empty; of a file of torchvision's only the
+    beginning of its hash is known.
+    """
+    row = _row(name)
+    forms = {source.sign: source for source in row.sources}
+    found = []
+    for weights in pretrained.of(name):
+        source = None if weights.form is None else forms[weights.form]
+        spec = _input(row, source, weights, {})
+        hub_has_them = weights.repository is not None
+        found.append(
+            {
+                "model": name,
+                "weights": weights.tag,
+                "from": weights.address,
+                "file": weights.file if hub_has_them else weights.torch_file,
+                "commit": weights.revision or "",
+                "sha256": (weights.sha256 if hub_has_them else weights.prefix) or "",
+                "torch file": weights.torch_file or "",
+                "licence": weights.licence,
+                "classes": weights.label_set,
+                "size": "x".join(map(str, spec.size)),
+                "resized to": str(round(spec.size[0] / spec.crop_fraction)),
+                "interpolation": spec.interpolation,
+                "mean": " ".join(map(str, spec.mean)),
+                "std": " ".join(map(str, spec.std)),
+                "cam layer": row.cam_layer,
+            }
+        )
+    return found
+
+
 def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> model.Model:
     """A network by name.
 
@@ -76,9 +111,10 @@ def load(name: str, *, weights: str | Path | None = None, seed: int = 0) -> mode
       weights: A file of weights (safetensors, npz, Flax msgpack, torch's pth or pt) or
         the folder of an Orbax checkpoint, with the names of torch's state dict or of
         the network's published form; "random" for untrained parameters, which every
-        output then says; the tag of published weights, as "tv2_in1k"; `None` for
-        those that come with the package, or the network's first published ones. A file
-        that jaxcam wrote says itself which classes the outputs stand for.
+        output then says; the tag of published weights, as "tv2_in1k", or a tag and a
+        commit of the hub, "tv2_in1k@" and 40 digits; `None` for those that come with
+        the package, or the network's first published ones. A file that jaxcam wrote
+        says itself which classes the outputs stand for.
       seed: Of random parameters.
 
     Returns:
@@ -155,8 +191,10 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
     published = pretrained.recognise(name, found.path.name, sha256) or found.row
     about = files.about(found.path)
     _check_network(name, found.path, about)
-    arrays = pretrained.adapted(name, files.read(found.path))
+    arrays = files.read(found.path)
     source = _source(row, arrays, about)
+    if source is not None and source.adapt is not None and not about:
+        arrays = source.adapt(arrays)
     structure, params = _placed(name, row, source, arrays, about)
     label_set, outputs = _labels(row, source, found.path, about)
     provenance = {
@@ -175,7 +213,9 @@ def read(name: str, *, weights: str | Path | None = None, seed: int = 0) -> Part
         source=source,
         structure=structure,
         params=params,
-        input=_input(row, source, published, about),
+        input=_input(
+            row, source, published or pretrained.called(name, found.path), about
+        ),
         class_to_output=outputs,
         label_set=label_set,
         class_names=tuple(about.get("classes", ())) or row.class_names,
@@ -214,10 +254,18 @@ def _locate(name: str, row: catalogue.Row, weights: str | Path | None) -> _Found
         return _Found(SHIPPED / row.shipped)
     published = pretrained.of(name)
     if weights is not None:
-        tagged = [p for p in published if p.tag == str(weights)]
-        if not tagged or Path(weights).exists():
+        tag, at, commit = str(weights).partition("@")
+        tagged = [p for p in published if p.tag == tag]
+        if Path(weights).exists() or not published:
             return _Found(Path(weights))
-        published = tagged
+        if not tagged:
+            raise FileNotFoundError(
+                f"There is no file of weights {weights}, and no published weights of "
+                f"{name} are called so; give the path of a file, "
+                f"{', '.join(p.tag for p in published)}, or 'random' for untrained "
+                "parameters."
+            )
+        published = [tagged[0].at(commit)] if at else tagged
     if not published:
         raise ValueError(
             f"No weights of {name} come with jaxcam; give weights=FILE (safetensors, "
@@ -260,8 +308,8 @@ def _placed(
 
         structure, abstract = nnx.split(nnx.eval_shape(other_outputs))
         wanted = _by_name(abstract)
-    own = about or source is None
-    rename = convert.torch_names(wanted) if own else source.rename
+    rename = None if about or source is None else source.rename
+    rename = rename or convert.torch_names(wanted)
     placed = convert.convert(arrays, wanted, rename, network=name)
     flat = [
         (key, leaf.replace(jax.numpy.asarray(placed[".".join(map(str, key))])))

@@ -167,6 +167,10 @@ def cifar(depth):
     return lambda name: own(CifarResNet(depth), "layer3", MEAN, STD)
 
 
+def timms(model, layer):
+    return lambda name: from_timm(model, layer)
+
+
 NETWORKS = {
     **{f"resnet{depth}": tv("layer4") for depth in (18, 34, 50, 101, 152)},
     "resnet20": cifar(3),
@@ -190,6 +194,16 @@ NETWORKS = {
     "deit_small_patch16_224": lambda name: from_timm(name, "blocks.11.norm1"),
     "deit_base_patch16_224": lambda name: from_timm(name, "blocks.11.norm1"),
     "darknet_tiny": lambda name: own(TinyDarknet(), "features.17", (0,), (1,)),
+    # The same networks as timm has them, under names and with constants of its own.
+    "mobilenet_v2.timm": timms("mobilenetv2_100.ra_in1k", "bn2"),
+    "mobilenet_v3_small.timm": timms("mobilenetv3_small_100.lamb_in1k", "blocks.-1"),
+    "mobilenet_v3_large.timm": timms("mobilenetv3_large_100.ra_in1k", "blocks.-1"),
+    "efficientnet_b0.timm": timms("efficientnet_b0.ra_in1k", "bn2"),
+    "convnext_tiny.timm": timms("convnext_tiny.fb_in1k", "stages.-1"),
+    "vit_b_16.timm": timms(
+        "vit_base_patch16_224.augreg2_in21k_ft_in1k", "blocks.11.norm1"
+    ),
+    "vgg11_bn.timm": timms("vgg11_bn.tv_in1k", "features.-1"),
 }
 
 
@@ -241,7 +255,7 @@ def make(name):
     x = torch.tensor(x.transpose(0, 3, 1, 2), dtype=torch.float32)
     with torch.no_grad():
         logits = net(x).numpy()
-    classes = zoo_weights.CLASSES.get(name, zoo_weights.USUAL_CLASSES)
+    classes = zoo_weights.classes(name)
     maps = grad_cam(net, submodule(net, layer), x, classes)
     check(name, logits, maps)
     step = zoo_weights.STEP if logits.shape[1] == 1000 else 1

@@ -18,16 +18,26 @@ USUAL_SIDES = (97, 129)
 
 CLASSES = {"resnet20": (3, 5), "resnet56": (3, 5)}
 USUAL_CLASSES = (281, 207)
-"""Of which class the Grad-CAM maps of the two images are."""
+
+
+def classes(name):
+    """Of which class the Grad-CAM maps of the two images are."""
+    return CLASSES.get(name, USUAL_CLASSES)
+
 
 STEP = 20
 """Of 1000 logits only every twentieth is stored."""
 
 
+def base(name):
+    """The network of a name that may say whose form of it is meant."""
+    return name.partition(".")[0]
+
+
 def images(name):
     """float64[2, rows, columns, 3] in [0, 1]: coloured patches with noise on them."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    rows, columns = SIDES.get(name, USUAL_SIDES)
+    rows, columns = SIDES.get(base(name), USUAL_SIDES)
     coarse = rng.random((2, 7, 9, 3))
     patches = coarse[:, np.arange(rows) * 7 // rows][
         :, :, np.arange(columns) * 9 // columns
@@ -66,7 +76,7 @@ def _drawn(name, shape, shapes, gain):
         value = rng.uniform(0.3, 0.7, shape)
     elif leaf == "weight":
         value = rng.uniform(0.5, 1.5, shape)
-    elif leaf == "layer_scale":
+    elif leaf in ("layer_scale", "gamma"):
         value = rng.uniform(0.2, 0.8, shape)
     elif leaf in ("bias", "in_proj_bias", "running_mean"):
         value = rng.normal(0, 0.2, shape)
@@ -80,6 +90,6 @@ SUMMING = ("resnet", "xception", "convnext", "vit", "deit")
 
 def gain_of(name):
     """1 where long rows of shortcuts add up; else 2, which a rectifier halves."""
-    if name == "mobilenet_v3_large":
+    if base(name) == "mobilenet_v3_large":
         return 1.5  # At 2 its rounding errors grow to half of what is allowed.
     return 1.0 if name.startswith(SUMMING) else 2.0

@@ -17,6 +17,7 @@ from jaxcam.models import catalogue, hub, pretrained
 
 REPOSITORY = "timm/resnet18.tv_in1k"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+OTHER = "89abcdef" * 5
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,28 @@ def caches(tmp_path, monkeypatch):
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def unpinned(monkeypatch):
+    """The files of these tests are not the published ones, nor their commits."""
+    rows = tuple(
+        dataclasses.replace(row, revision=None, sha256=None)
+        for row in pretrained.of("resnet18")
+    )
+    monkeypatch.setattr(pretrained, "ROWS", {**pretrained.ROWS, "resnet18": rows})
+
+
+@pytest.fixture
+def pinned(monkeypatch):
+    """Gives the default weights of ResNet-18 a commit and a hash."""
+
+    def install(revision, sha256):
+        row = pretrained.of("resnet18")[0]
+        row = dataclasses.replace(row, revision=revision, sha256=sha256)
+        monkeypatch.setattr(pretrained, "ROWS", {"resnet18": (row,)})
+
+    return install
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +73,15 @@ def state():
     return found
 
 
-def into_cache(folder, state, *, blob=None):
+def into_cache(folder, state, *, blob=None, commit=COMMIT):
     """A snapshot as the client leaves it; returns the file's sha256."""
     content = safetensors.numpy.save(state)
     digest = hashlib.sha256(content).hexdigest()
     place = folder / "hub" / f"models--{REPOSITORY.replace('/', '--')}"
-    snapshot = place / "snapshots" / COMMIT
+    snapshot = place / "snapshots" / commit
     for part in (place / "refs", place / "blobs", snapshot):
         part.mkdir(parents=True, exist_ok=True)
-    (place / "refs" / "main").write_text(COMMIT)
+    (place / "refs" / "main").write_text(commit)
     (place / "blobs" / (blob or digest)).write_bytes(content)
     (snapshot / "model.safetensors").symlink_to(place / "blobs" / (blob or digest))
     return digest
@@ -113,6 +136,17 @@ def test_the_hubs_cache_is_read_without_its_client(caches, state, client):
     }
 
 
+def test_a_folder_called_after_weights_says_how_images_are_prepared(tmp_path, state):
+    """As the command fetches them; which weights they are, only a hash says."""
+    folder = tmp_path / "resnet18.a1_in1k"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(safetensors.numpy.save(state))
+    model = models.load("resnet18", weights=folder / "model.safetensors")
+    assert model.input.interpolation == "bicubic"
+    assert model.input.crop_fraction == 224 / 235
+    assert "published" not in model.provenance
+
+
 def test_what_is_not_cached_is_fetched_once_and_recorded(caches, state, client):
     def fetch():
         into_cache(caches, state)
@@ -132,18 +166,89 @@ def test_a_damaged_cache_is_refused_by_its_hash(caches, state, client):
         models.load("resnet18")
 
 
-def test_a_known_hash_is_demanded(caches, state, client, monkeypatch):
+def test_a_known_hash_is_demanded(caches, state, client, pinned):
     client(never)
     digest = into_cache(caches, state)
-    (row,) = pretrained.of("resnet18")
-    for expected, fits in ((digest, True), ("cd" * 32, False)):
-        changed = dataclasses.replace(row, sha256=expected)
-        monkeypatch.setattr(pretrained, "ROWS", {"resnet18": (changed,)})
-        if fits:
-            assert models.load("resnet18").trained
-            continue
-        with pytest.raises(ValueError, match=r"instead of cdcdcdcdcdcd"):
-            models.load("resnet18")
+    pinned(None, digest)
+    assert models.load("resnet18").trained
+    pinned(None, "cd" * 32)
+    with pytest.raises(ValueError, match=r"instead of cdcdcdcdcdcd"):
+        models.load("resnet18")
+
+
+def test_the_commit_of_a_row_is_fetched(caches, state, client, pinned):
+    def fetch():
+        into_cache(caches, state, commit=OTHER)
+        folder = hub.hub_cache() / "models--timm--resnet18.tv_in1k"
+        return str(folder / "snapshots" / OTHER / "model.safetensors")
+
+    asked = client(fetch)
+    pinned(OTHER, None)
+    into_cache(caches, state)
+    assert models.load("resnet18").provenance["revision"] == OTHER
+    assert asked.calls == [(REPOSITORY, "model.safetensors", OTHER)]
+
+
+def test_a_file_of_the_known_hash_will_do_from_any_commit(
+    caches, state, client, pinned
+):
+    asked = client(never)
+    pinned(OTHER, into_cache(caches, state))
+    assert models.load("resnet18").provenance["revision"] == COMMIT
+    assert asked.calls == []
+
+
+def test_a_user_asks_for_a_commit(caches, state, client, pinned):
+    """Of its file no hash is known, and torchvision's cache is not looked into."""
+    folder = caches / "torch" / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    (folder / "resnet18-f37072fd.pth").write_bytes(b"other bytes")
+
+    def fetch():
+        into_cache(caches, state, commit=OTHER)
+        place = hub.hub_cache() / "models--timm--resnet18.tv_in1k"
+        return str(place / "snapshots" / OTHER / "model.safetensors")
+
+    asked = client(fetch)
+    pinned(COMMIT, "cd" * 32)
+    for _ in range(2):  # From the hub, then from its cache.
+        model = models.load("resnet18", weights=f"tv_in1k@{OTHER}")
+        assert model.provenance["revision"] == OTHER
+    assert asked.calls == [(REPOSITORY, "model.safetensors", OTHER)]
+
+
+def test_of_the_commit_of_a_row_the_hash_is_known(caches, state, client, pinned):
+    client(never)
+    pinned(COMMIT, "cd" * 32)
+    into_cache(caches, state)
+    with pytest.raises(ValueError, match="instead of cdcdcdcdcdcd"):
+        models.load("resnet18", weights=f"tv_in1k@{COMMIT}")
+
+
+def test_a_commit_that_cannot_be_had_is_in_the_command(client, monkeypatch):
+    client(never)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(FileNotFoundError) as caught:
+        models.load("resnet18", weights=f"tv_in1k@{OTHER}")
+    assert f"model.safetensors --revision {OTHER} --local-dir" in str(caught.value)
+    assert "--weights random" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("network", "weights", "error", "message"),
+    [
+        ("resnet50", "tv_in1k@main", ValueError, r"'main' is no commit.*40 hexad"),
+        ("resnet50", "tv_in1k@", ValueError, "'' is no commit of timm/resnet50.tv"),
+        ("resnet50", f"tv_in1k@{OTHER[:7]}", ValueError, "no commit of timm/resnet"),
+        ("squeezenet1_1", f"tv_in1k@{OTHER}", ValueError, "is not on the hub"),
+        ("resnet50", "tv3_in1k", FileNotFoundError, "tv_in1k, tv2_in1k, a1_in1k, or"),
+        ("resnet50", f"a2_in1k@{OTHER}", FileNotFoundError, "no published weights of"),
+    ],
+)
+def test_what_is_not_published_is_refused(client, network, weights, error, message):
+    client(never)
+    with pytest.raises(error, match=message):
+        models.load(network, weights=weights)
 
 
 def test_torchvisions_cache_is_read_and_its_name_is_a_check(caches, client, state):
@@ -179,8 +284,8 @@ def assert_helpful(text):
         "no weights tv_in1k of resnet18 (timm/resnet18.tv_in1k)",
         f"{os.sep}hub nor ",
         "resnet18-f37072fd.pth",
-        "hf download timm/resnet18.tv_in1k model.safetensors --local-dir .",
-        "--weights model.safetensors",
+        "hf download timm/resnet18.tv_in1k model.safetensors --local-dir resnet18.tv_",
+        "--weights resnet18.tv_in1k/model.safetensors",
         "--weights random",
     ):
         assert part in text
@@ -268,10 +373,19 @@ def test_what_the_hub_refuses_is_said(client):
     assert_helpful(str(caught.value))
 
 
+def test_weights_that_torchvision_does_not_have_name_the_hub_alone(client, monkeypatch):
+    client(never)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for network in ("deit_small_patch16_224", "xception", "convnext_tiny"):
+        with pytest.raises(FileNotFoundError, match="hf download timm/") as caught:
+            models.load(network)
+        assert "checkpoints" not in str(caught.value)
+
+
 def test_weights_that_are_not_on_the_hub_name_an_address(client):
     client(never)
     with pytest.raises(FileNotFoundError, match=r"curl -LO https://download\.pyt"):
-        models.load("mobilenet_v2")
+        models.load("squeezenet1_1")
 
 
 def test_the_command_line_says_the_same(client, capsys, monkeypatch, tmp_path):
@@ -293,45 +407,6 @@ def test_an_untrained_net_says_so_in_every_file_of_a_run(tmp_path, monkeypatch):
     assert all(record["untrained"] for record in summary)
 
 
-def test_timms_names_become_torchvisions():
-    """Those of VGG and ConvNeXt; the names and shapes of both were compared whole."""
-    given = {
-        "features.0.weight": (64, 3, 3, 3),
-        "pre_logits.fc1.weight": (4096, 512, 7, 7),
-        "pre_logits.fc1.bias": (4096,),
-        "pre_logits.fc2.weight": (4096, 4096, 1, 1),
-        "head.fc.weight": (1000, 4096),
-    }
-    small = {k: np.zeros([min(n, 8) for n in v], np.float32) for k, v in given.items()}
-    found = {k: v.shape for k, v in pretrained.adapted("vgg16", small).items()}
-    assert found == {
-        "features.0.weight": (8, 3, 3, 3),
-        "classifier.0.weight": (8, 8 * 7 * 7),
-        "classifier.0.bias": (8,),
-        "classifier.3.weight": (8, 8),
-        "classifier.6.weight": (8, 8),
-    }
-    names = {
-        "stem.0.weight": "features.0.0.weight",
-        "stem.1.bias": "features.0.1.bias",
-        "stages.0.blocks.2.conv_dw.weight": "features.1.2.block.0.weight",
-        "stages.2.blocks.8.norm.weight": "features.5.8.block.2.weight",
-        "stages.3.blocks.0.mlp.fc1.bias": "features.7.0.block.3.bias",
-        "stages.3.blocks.0.mlp.fc2.bias": "features.7.0.block.5.bias",
-        "stages.1.blocks.1.gamma": "features.3.1.layer_scale",
-        "stages.1.downsample.0.weight": "features.2.0.weight",
-        "stages.3.downsample.1.weight": "features.6.1.weight",
-        "head.norm.weight": "classifier.0.weight",
-        "head.fc.weight": "classifier.2.weight",
-    }
-    arrays = {name: np.zeros(3, np.float32) for name in names}
-    found = pretrained.adapted("convnext_tiny", arrays)
-    assert list(found) == list(names.values())
-    assert found["features.3.1.layer_scale"].shape == (3, 1, 1)
-    again = pretrained.adapted("convnext_tiny", found)
-    assert list(again) == list(found)
-
-
 @pytest.mark.parametrize("network", pretrained.ROWS)
 def test_rows_are_complete(network):
     rows = pretrained.of(network)
@@ -344,6 +419,21 @@ def test_rows_are_complete(network):
         assert row.sha256 is None or len(row.sha256) == 64
         if row.repository:
             assert row.repository.endswith(f".{row.tag}")
-        if network in catalogue.ROWS:
-            assert row.label_set == catalogue.ROWS[network].label_set
-            assert 0.8 < row.input(catalogue.ROWS[network].input).crop_fraction <= 1
+        assert row.label_set == catalogue.ROWS[network].label_set
+        forms = {source.sign for source in catalogue.ROWS[network].sources}
+        assert row.form is None or row.form in forms
+    listed = models.published_weights(network)
+    assert [row["weights"] for row in listed] == [row.tag for row in rows]
+    for row in listed:
+        unknown = {key for key, value in row.items() if not value}
+        assert unknown <= {"commit", "sha256", "torch file"}
+        assert 0.8 < int(row["size"].split("x")[0]) / int(row["resized to"]) <= 1
+        assert row["cam layer"] == catalogue.ROWS[network].cam_layer
+
+
+def test_pins_are_of_rows():
+    """None is left behind by a name that is spelled otherwise."""
+    rows = [row for network in pretrained.ROWS for row in pretrained.of(network)]
+    published = {row.repository for row in rows}
+    assert {f"timm/{name}" for name in pretrained.PINS} <= published
+    assert all(len(digits) == 64 for _, digits in pretrained.PINS.values())

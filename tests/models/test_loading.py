@@ -1,5 +1,7 @@
 """Networks by name: their weights, their logits, and what is refused."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -86,6 +88,12 @@ def changed(state, case):
         state["linear.weight"] = np.zeros((11, 64), np.float32)
     elif case == "twice":
         state["module.linear.bias"] = state["linear.bias"]
+    elif case == "quantised":
+        state["linear.weight"] = state["linear.weight"].astype(np.int8)
+    elif case == "text":
+        state["linear.bias"] = np.array(["0"] * 10)
+    elif case == "infinite":
+        state["linear.bias"] = np.full(10, np.inf, np.float32)
     return state
 
 
@@ -96,6 +104,9 @@ def changed(state, case):
         ("missing", "linear.bias is missing"),
         ("shape", r"needs \(64, 10\)"),
         ("twice", "second key"),
+        ("quantised", "'linear.weight' holds int8 instead of floating point"),
+        ("text", "'linear.bias' holds <U1 instead of floating point"),
+        ("infinite", "'linear.bias' holds NaN or infinity"),
     ],
 )
 def test_weights_of_another_network_are_refused(tmp_path, random_net, case, message):
@@ -127,6 +138,34 @@ def test_files_that_cannot_be_read_are_refused(tmp_path):
         ValueError, match=r"net\.h5 is none of .*\.npz.* save the arrays"
     ):
         models.load("resnet20", weights=tmp_path / "net.h5")
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors"])
+def test_truncated_files_are_refused_as_damaged(tmp_path, random_net, kind):
+    whole = tmp_path / f"whole.{kind}"
+    arrays = models.loading.named_arrays(random_net.params)
+    if kind == "npz":
+        np.savez(whole, **arrays)
+    else:
+        safetensors.numpy.save_file(arrays, whole)
+    content = whole.read_bytes()
+    path = tmp_path / f"cut.{kind}"
+    for cut in (0, 1, 8, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:cut])
+        with pytest.raises(ValueError, match=rf"cut\.{kind} is damaged or no {kind}"):
+            models.load("resnet20", weights=path)
+
+
+@pytest.mark.parametrize("end", ["npz", "safetensors", "pth", "msgpack"])
+def test_files_with_the_end_of_another_kind_are_refused_as_damaged(tmp_path, end):
+    """A single array among them, which NumPy would read, and a pickle."""
+    array, pickled = tmp_path / "array.npy", pickle.dumps({"a": 1.0})
+    np.save(array, np.zeros(3, np.float32))
+    for content in (array.read_bytes(), pickled, b"PK\3\4", b"<html>"):
+        path = tmp_path / f"net.{end}"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"net\.{end} is damaged or no "):
+            models.load("resnet20", weights=path)
 
 
 def test_unknown_names_and_absent_weights_say_what_to_do():

@@ -18,7 +18,19 @@ from jaxcam.models import catalogue
 from tests.golden import zoo_weights
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "zoo.npz"
-FAST = ("resnet18", "resnet20", "squeezenet1_0", "squeezenet1_1", "mobilenet_v2")
+FAST = (
+    *("resnet18", "resnet20", "squeezenet1_0", "squeezenet1_1"),
+    *("mobilenet_v2", "mobilenet_v2.timm", "mobilenet_v3_small.timm"),
+)
+TIMM = tuple(
+    f"{name}.timm"
+    for name in (
+        *("mobilenet_v2", "mobilenet_v3_small", "mobilenet_v3_large"),
+        *("efficientnet_b0", "convnext_tiny", "vit_b_16", "vgg11_bn"),
+    )
+)
+"""Networks whose files on the hub have timm's names, and some timm's constants."""
+NAMES = (*(name for name in catalogue.ROWS if name != "shapes_net"), *TIMM)
 TOLERANCE = 1e-4
 
 
@@ -37,7 +49,7 @@ def loaded(name, shapes, folder):
     drawn = zoo_weights.state_dict(shapes, zoo_weights.gain_of(name))
     path = folder / f"{name}.safetensors"
     safetensors.numpy.save_file(drawn, path)
-    model = models.load(name, weights=path)
+    model = models.load(zoo_weights.base(name), weights=path)
     path.unlink()
     return model
 
@@ -73,14 +85,13 @@ def relative_error(actual, expected):
     "name",
     [
         pytest.param(name, marks=() if name in FAST else pytest.mark.slow)
-        for name in catalogue.ROWS
-        if name != "shapes_net"
+        for name in NAMES
     ],
 )
 def test_logits_and_grad_cam_are_those_of_torch(name, golden, about, tmp_path):
     model = loaded(name, about["shapes"][name], tmp_path)
     x = (zoo_weights.images(name) - model.input.mean) / model.input.std
-    classes = zoo_weights.CLASSES.get(name, zoo_weights.USUAL_CLASSES)
+    classes = zoo_weights.classes(name)
     logits, maps = explained(model, jnp.asarray(x, jnp.float32), classes)
     step = zoo_weights.STEP if logits.shape[1] == 1000 else 1
     errors = {
@@ -90,10 +101,18 @@ def test_logits_and_grad_cam_are_those_of_torch(name, golden, about, tmp_path):
     assert max(errors.values()) <= TOLERANCE, errors
 
 
-@pytest.mark.parametrize("name", [n for n in catalogue.ROWS if n != "shapes_net"])
+@pytest.mark.parametrize("name", NAMES)
 def test_images_are_prepared_as_the_published_weights_expect(name, about):
     """torch's own words for it; networks that no library publishes have none."""
-    spec, row = about["specs"][name], catalogue.ROWS[name].input
+    spec, network = about["specs"][name], zoo_weights.base(name)
+    row = catalogue.ROWS[network].input
+    if name in TIMM:
+        (published,) = (
+            found
+            for found in models.published_weights(network)
+            if found["from"].startswith("timm/")
+        )
+        row = published_input(published)
     if spec is None:
         assert name in ("resnet20", "resnet56", "darknet_tiny")
         return
@@ -106,7 +125,19 @@ def test_images_are_prepared_as_the_published_weights_expect(name, about):
     assert resized == [int(spec["size"][0] / spec["crop_fraction"])]
 
 
+def published_input(published):
+    """What a listing says, as a network has it."""
+    rows, columns = map(int, published["size"].split("x"))
+    return models.InputSpec(
+        size=(rows, columns),
+        mean=tuple(map(float, published["mean"].split())),
+        std=tuple(map(float, published["std"].split())),
+        crop_fraction=rows / int(published["resized to"]),
+        interpolation=published["interpolation"],
+    )
+
+
 def test_the_file_says_what_made_it_and_is_small(about):
     assert {"torch", "torchvision", "timm", "grad-cam"} <= set(about["versions"])
-    assert set(about["shapes"]) == set(catalogue.ROWS) - {"shapes_net"}
+    assert set(about["shapes"]) == set(NAMES)
     assert GOLDEN.stat().st_size < 300_000

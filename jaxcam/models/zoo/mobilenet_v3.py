@@ -8,8 +8,6 @@ from flax import nnx
 from jaxcam._types import Array
 from jaxcam.models.zoo import inverted, layers
 
-_EPSILON = 1e-3
-
 # Kernel, expanded channels, channels, squeezed?, hard swish?, stride of each block.
 _BLOCKS = {
     "small": (
@@ -52,11 +50,19 @@ class MobileNetV3(nnx.Module):
     Args:
       size: "small" or "large".
       outputs: Number of classes.
+      epsilon: Of batch normalisation; 1e-5 where timm trained it.
       rngs: For random parameters.
     """
 
-    def __init__(self, size: str, outputs: int = 1000, *, rngs: nnx.Rngs) -> None:
-        swish = {"epsilon": _EPSILON, "activation": jax.nn.hard_swish, "rngs": rngs}
+    def __init__(
+        self,
+        size: str,
+        outputs: int = 1000,
+        *,
+        epsilon: float = 1e-3,
+        rngs: nnx.Rngs,
+    ) -> None:
+        swish = {"epsilon": epsilon, "activation": jax.nn.hard_swish, "rngs": rngs}
         features: list[nnx.Module] = [inverted.unit(3, 16, 3, stride=2, **swish)]
         channels = 16
         for kernel, expanded, width, squeezed, hard, stride in _BLOCKS[size]:
@@ -74,7 +80,7 @@ class MobileNetV3(nnx.Module):
                     activation=jax.nn.hard_swish if hard else jax.nn.relu,
                     squeeze=jax.nn.relu,
                     gate=jax.nn.hard_sigmoid,
-                    epsilon=_EPSILON,
+                    epsilon=epsilon,
                     rngs=rngs,
                 )
             )
