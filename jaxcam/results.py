@@ -357,7 +357,7 @@ class Result:
     def _clusters(self) -> dict[str, np.ndarray]:
         return {}
 
-    @functools.cached_property
+    @property
     def valid(self) -> np.ndarray:
         """bool[rows]: the row could be read and explained.
 

@@ -73,6 +73,21 @@ def published_weights(name: str) -> list[dict[str, str]]:
 
     What is not known, or does not apply, is empty; of a file of torchvision's only the
     beginning of its hash is known.
+
+    Args:
+      name: Of a network, as `jaxcam.models.names()` has it.
+
+    Returns:
+      A record for each set of weights, all text: `model`, `weights` (what `load` takes),
+      where they come from, `commit` and `sha256`, `licence`, `classes`, and what the
+      network expects of images.
+
+    Raises:
+      ValueError: There is no such network.
+
+    >>> first, *_ = published_weights("resnet50")
+    >>> first["weights"], first["size"]
+    ('tv_in1k', '224x224')
     """
     row = _row(name)
     forms = {source.sign: source for source in row.sources}
