@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
+import os
+import signal
+import threading
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -17,6 +21,8 @@ Row = dict[str, Any]
 
 THREADS, MOST_THREADS = 2, 4
 BATCHES_AHEAD = 2
+GRACE_S = 60.0
+"""Seconds that a decoding process outlives a SIGTERM, for the batch at hand."""
 PADDING = "padding"
 
 
@@ -154,9 +160,36 @@ def _stream(
         _parse_flags()
         each = -(-BATCHES_AHEAD * batch_size // workers)
         rows = rows.to_iter_dataset(grain.ReadOptions(1, each)).mp_prefetch(
-            grain.MultiprocessingOptions(workers, per_worker_buffer_size=each)
+            grain.MultiprocessingOptions(workers, per_worker_buffer_size=each),
+            worker_init_fn=_begin_worker,
         )
     yield from rows.batch(batch_size, batch_fn=_collate)
+
+
+def _begin_worker(index: int, count: int) -> None:
+    """Makes a decoding process live as long as the one it decodes for.
+
+    A Ctrl-C, or a scheduler, signals every process of a run; which of them ends when is
+    for the main one to say. One that is killed cannot say it.
+    """
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_later)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_later(number: int, frame: Any) -> None:
+    del number, frame
+    timer = threading.Timer(GRACE_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _parse_flags() -> None:
