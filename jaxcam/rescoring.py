@@ -327,7 +327,7 @@ def _keeps_maps(noted: Mapping[str, Any]) -> bool:
 
 def _noted_data(run: Path, noted: Mapping[str, Any]) -> data.Dataset:
     """The data set where the run found it."""
-    if "merged" in noted:
+    while "merged" in noted:
         noted = noted["merged"][0]
     try:
         return data.open_dataset(**noted.get("data") or {})

@@ -367,6 +367,13 @@ def merge(runs: Sequence[str | Path], out: str | Path) -> None:
     missing = missing_shards(manifest, owners)
     if missing:
         raise ValueError(missing + _unreadable(runs))
+    left = sorted({path.stem for path in (out / SHARDS).glob("*.parquet")})
+    other = [stem for stem in left if not stem.isdigit() or int(stem) not in owners]
+    if other:
+        raise ValueError(
+            f"{out} holds shards that are in none of the runs, {other[0]}.parquet for "
+            "one; give a new directory."
+        )
     for number, run in owners.items():
         _check_rows(shard_path(run, number), number, manifest)
 

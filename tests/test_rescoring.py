@@ -127,6 +127,15 @@ def test_the_command(run, capsys):
         assert f"{option.split()[0]} is not read beside --run" in shown
 
 
+def test_a_merged_run(run, dataset, tmp_path):
+    out, result = run
+    storage.merge([out], tmp_path / "one")
+    storage.merge([tmp_path / "one"], tmp_path / "two")
+    again = rescoring.score_run(tmp_path / "two", metrics=METRICS[:1])
+    values = again.values(METRICS[0], "cam")
+    np.testing.assert_array_equal(values, result.values(METRICS[0], "cam"))
+
+
 def test_refusals(run, dataset, tmp_path):
     out, _ = run
     with pytest.raises(ValueError, match="asks a model"):
