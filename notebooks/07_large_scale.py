@@ -33,7 +33,7 @@ import jax
 import numpy as np
 
 import jaxcam
-from jaxcam import storage
+from jaxcam import rescoring, storage
 
 print(jax.device_count(), "x", jax.devices()[0].device_kind)
 
@@ -81,9 +81,11 @@ for metric in again.metrics:
 # process waits for another. In a SLURM array or a Kubernetes indexed job:
 #
 # ```
-# jaxcam evaluate ... --shard $SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT --out runs/part
+# jaxcam evaluate ... --out runs/part-$SLURM_ARRAY_TASK_ID     # its share is that of the array
 # jaxcam merge runs/part-* --out runs/all
 # ```
+#
+# or into one folder that all see, `--out runs/all`, where there is nothing to merge.
 #
 # On a TPU pod, or wherever `jax.distributed` finds its processes:
 #
@@ -113,14 +115,12 @@ print(merged.to_text())
 # ```
 # jaxcam score --run runs/all --metrics warping_error,max_box_accuracy
 # ```
+#
+# A metric that the run had comes out as the run had it.
 
 # %%
-later = jaxcam.score(
-    jaxcam.data.read_maps(folder / "all", method="grad_cam"),
-    "shapes:test,n=24",
-    metrics=["energy_pointing_game", "precision"],
-    size=(64, 64),
-    method="grad_cam",
+later = rescoring.score_run(
+    folder / "all", metrics=["energy_pointing_game", "precision"]
 )
 difference = np.max(
     np.abs(
