@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,9 +37,10 @@ def run(
     """Computes the shards that a run lacks, a task each, wherever Ray has room.
 
     A cluster that is there is used (`RAY_ADDRESS`, or one on this machine), or else one
-    is started for this process. Tasks ask for one CPU, and for `gpus` GPUs. A task
-    whose process died is done again, on another machine if need be; so is nothing else,
-    as what is in the run directory is not computed twice.
+    is started for this process. Tasks ask for one CPU, and for `gpus` GPUs; they run in
+    the folder of this process where their machine has it, so that paths mean the same.
+    A task whose process died is done again, on another machine if need be; so is
+    nothing else, as what is in the run directory is not computed twice.
 
     Args:
       command: What to compute.
@@ -50,6 +53,7 @@ def run(
     Raises:
       ModuleNotFoundError: Ray is not installed.
       KeyboardInterrupt: `stop` came to be true.
+      Exception: Whatever a task raises, as one that holds a run of other settings.
     """
     try:
         import ray
@@ -64,10 +68,13 @@ def run(
     )
     total = sum(map(len, ranges))
     finished = storage.finished_shards(out)
+    # Where all is done a task still makes sure that it is done by these settings.
+    asked = [n for n in range(len(ranges)) if n not in finished] or [0]
     waiting = {
-        task.remote(command, shard, len(ranges)): len(images)
-        for shard, images in enumerate(ranges)
-        if shard not in finished
+        task.remote(command, shard, len(ranges), os.getcwd()): (
+            0 if shard in finished else len(ranges[shard])
+        )
+        for shard in asked
     }
     done = total - sum(waiting.values())
     with progress.bar("Evaluating", total, done=done, show=show_progress) as advance:
@@ -77,7 +84,7 @@ def run(
                 try:
                     ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
-                    raise error.as_instanceof_cause() from None
+                    raise error.cause from None
                 advance(waiting.pop(reference))
             if stop():
                 for reference in waiting:
@@ -85,6 +92,8 @@ def run(
                 raise KeyboardInterrupt
 
 
-def _compute(command: Command, shard: int, count: int) -> None:
+def _compute(command: Command, shard: int, count: int, folder: str) -> None:
+    with contextlib.suppress(OSError):  # Whole paths mean the same everywhere.
+        os.chdir(folder)
     share = shares.Share(shard, count, "Ray")
     command.compute(share, lambda: False, show_progress=False)

@@ -6,6 +6,7 @@ import collections
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import threading
@@ -147,8 +148,9 @@ def evaluate(
 
     Raises:
       FileNotFoundError: There is no such data set.
-      ValueError: An unknown name or option; a run directory of other settings; a share
-        without images, or without a directory.
+      ValueError: An unknown name or option, or a number that is too small; a data set
+        without images; a run directory of other settings; a share without images, or
+        without a directory.
 
     >>> model = jaxcam.models.load("shapes_net")
     >>> metrics = ["energy_pointing_game"]
@@ -170,6 +172,14 @@ def evaluate(
         precision=precision,
         seed=seed,
     )
+    _check_numbers(limit=limit, batch_size=batch_size, shard_size=shard_size)
+    if workers < 0:
+        raise ValueError(f"workers={workers}: give a number of processes, or 0.")
+    if not dataset.has_images:
+        raise ValueError(
+            f"{dataset.name} is truth without images: score saved maps with it by "
+            "jaxcam score, or give a data set with images."
+        )
     total = len(dataset) if limit is None else min(limit, len(dataset))
     if total == 0:
         raise ValueError(f"{dataset.name} has no images; give another data set.")
@@ -177,10 +187,16 @@ def evaluate(
     run = _Run(
         model, dataset, settings, total, batch_size, shard_size, workers, keep_maps
     )
-    with _matmul_precision(precision):
+    with matmul_precision(precision):
         if out is None:
             return run.in_memory(stop, show_progress)
         return run.on_disk(Path(out), share, stop, show_progress)
+
+
+def _check_numbers(**numbers: int | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name}={value}: give at least 1.")
 
 
 def _check_share(share: tuple[int, int], out: Any) -> None:
@@ -196,7 +212,7 @@ def _check_share(share: tuple[int, int], out: Any) -> None:
 def run_directory(model: Any, dataset: data.Dataset, settings: Mapping) -> Path:
     """Where a run of these settings lies unless another place is given."""
     described = json.dumps(settings, sort_keys=True, default=str)
-    described += str(model.provenance) + dataset.fingerprint()
+    described += str(model.description) + dataset.fingerprint()
     digest = hashlib.sha256(described.encode()).hexdigest()[:8]
     data_name = "".join(c if c.isalnum() or c in "-_." else "-" for c in dataset.name)
     return Path("runs") / f"{model.name}-{data_name}-{digest}"
@@ -206,12 +222,14 @@ def shard_ranges(
     images: int, shard_size: int, limit: int | None = None
 ) -> tuple[range, ...]:
     """The images of each shard: fixed ranges, whatever computes them."""
+    _check_numbers(limit=limit, shard_size=shard_size)
     total = images if limit is None else min(images, limit)
     starts = range(0, total, shard_size)
     return tuple(range(start, min(start + shard_size, total)) for start in starts)
 
 
-def _matmul_precision(precision: str) -> contextlib.AbstractContextManager:
+def matmul_precision(precision: str) -> contextlib.AbstractContextManager:
+    """How matrix products are computed inside, see `Settings`."""
     if precision == "highest":
         return jax.default_matmul_precision("highest")
     return contextlib.nullcontext()
@@ -267,11 +285,12 @@ class _Run:
         self.long_steps = plan.long_steps(self.probes, len(self.requests))
         self.stopped = threading.Event()
 
+    @functools.cached_property
     def manifest(self) -> dict[str, Any]:
         return storage.manifest(
             scientific={
                 **json.loads(json.dumps(dataclasses.asdict(self.settings))),
-                "model": dict(self.model.provenance),
+                "model": self.model.description,
                 "data": {
                     "name": self.dataset.name,
                     "fingerprint": self.dataset.fingerprint(),
@@ -284,8 +303,7 @@ class _Run:
             operational={
                 "batch_size": self.batch_size,
                 "keep_maps": self.keep_maps,
-                "grid": list(self.model.input.size),
-                "crop_fraction": self.model.input.crop_fraction,
+                "data": dict(self.dataset.opened_by),
                 "devices": [device.device_kind for device in jax.local_devices()],
             },
         )
@@ -295,7 +313,7 @@ class _Run:
             numbers = range(len(self.shards))
             shards = self.shard_tables(numbers, advance, stop)
             parts = [table for _, table in shards]
-        return results.Result.from_columns(rows.concatenate(parts), self.manifest())
+        return results.Result.from_columns(rows.concatenate(parts), self.manifest)
 
     def on_disk(
         self, out: Path, share: tuple[int, int], stop: Stop, show_progress: bool
@@ -308,7 +326,7 @@ class _Run:
                 f"{len(self.shards)} shards of {self.shard_size}; take fewer shares, "
                 "or a smaller shard_size."
             )
-        storage.open_run(out, self.manifest())
+        storage.open_run(out, self.manifest)
         finished = storage.finished_shards(out)
         left = [shard for shard in own if shard not in finished]
         images = {shard: len(self.shards[shard]) for shard in own}
@@ -318,7 +336,7 @@ class _Run:
             for shard, table in self.shard_tables(left, advance, stop):
                 storage.write_shard(out, shard, table)
         # Of several processes the last to finish sees every shard, and writes the end.
-        if storage.missing_shards(self.manifest(), storage.finished_shards(out)):
+        if storage.missing_shards(self.manifest, storage.finished_shards(out)):
             return results.load_run(out)
         return results.finish_run(out)
 
@@ -340,7 +358,15 @@ class _Run:
         images = {shard: self.shards[shard] for shard in shards}
         left, parts, found = list(shards), [], 0
         with contextlib.closing(self.tables([*images.values()], advance)) as tables:
-            for table, count in tables:
+            while True:
+                try:
+                    table, count = next(tables)
+                except StopIteration:
+                    return
+                except RuntimeError:
+                    if stop():  # It ended processes that were just starting, too.
+                        raise KeyboardInterrupt from None
+                    raise
                 parts.append(table)
                 found += count
                 if found == len(images[left[0]]):
@@ -451,7 +477,7 @@ class _Run:
             advance(probe, steps * count / self.long_steps[probe])
 
         try:
-            with _matmul_precision(self.settings.precision):  # Belongs to the thread.
+            with matmul_precision(self.settings.precision):  # Belongs to the thread.
                 out = self.score_maps(batch, truth, images, answer, maps, step)
             fetched = jax.device_get(out)
         except jax.errors.JaxRuntimeError:

@@ -110,7 +110,7 @@ def score(
     columns = plan.resolve_all(
         plan.expand_suites(metrics), preset=preset, normalization=normalization
     )
-    _refuse_questions(columns)
+    refuse_questions(columns)
     names = (method, *(FLOORS * floors))
     if len(set(names)) < len(names):
         raise ValueError(f"method={method!r} is the name of a floor; give another.")
@@ -124,6 +124,7 @@ def score(
             "metrics": [column.label for column in columns],
             "preset": preset,
             "normalization": normalization,
+            "size": size,
             "geometry": geometry,
             "border": border,
             "seed": seed,
@@ -145,9 +146,20 @@ def score(
     return results.finish_run(out)
 
 
-def _refuse_questions(columns: Sequence[plan.Column]) -> None:
+def refuse_questions(
+    columns: Sequence[plan.Column], *, known: Sequence[str] = ("key",)
+) -> None:
+    """Refuses metrics that only a model can answer.
+
+    Args:
+      columns: The metrics.
+      known: What is known of a model's answers, of `programs.ANSWERS`.
+
+    Raises:
+      ValueError: A metric reads a probe, or an answer that is not known.
+    """
     asked = plan.probe_fields(columns)
-    unknown = {"probability", "logit", "correct", "correct_top5", "target"}
+    unknown = set(programs.ANSWERS) - set(known)
     for column in columns:
         used = {field.name for root in column.inputs for field in root.walk()}
         if used & unknown or used & {field.name for field in asked}:
@@ -258,6 +270,8 @@ def _truth_source(
         return _array_truth(truth, where, boxes, batch_size)
     if where is not None or boxes is not None:
         raise ValueError("where= and boxes= belong to masks; a data set has its own.")
+    if not len(truth):
+        raise ValueError(f"{truth.name} has no rows; give another data set.")
     batches = functools.partial(
         data.batches,
         truth,
@@ -267,16 +281,16 @@ def _truth_source(
         border=border,
         images=False,
     )
-    # A row that cannot be read has no class; its neighbours keep theirs.
-    targets = [
-        record.candidates[0] if len(record.candidates) == 1 else -1
-        for record in truth.records
-    ]
-    told_apart = -1 not in targets or any(r.image_id for r in truth.records)
+    ids, targets, several = [], [], False
+    for record in truth.records:  # Once: records may be made as they are asked for.
+        ids.append(record.image_id or record.id)
+        # A row that cannot be read has no class; its neighbours keep theirs.
+        targets.append(record.candidates[0] if len(record.candidates) == 1 else -1)
+        several = several or bool(record.image_id)
     return _Truth(
         len(truth),
-        [record.image_id or record.id for record in truth.records],
-        targets if told_apart else None,
+        ids,
+        targets if several or -1 not in targets else None,
         {"name": truth.name, "fingerprint": truth.fingerprint(), "rows": len(truth)},
         batches,
     )

@@ -81,7 +81,7 @@ def _from_slurm(environment: Mapping[str, str]) -> Share:
     count = _number(environment, "SLURM_ARRAY_TASK_COUNT")
     offset = _number(environment, "SLURM_ARRAY_TASK_ID") - first
     step = (last - first) // (count - 1) if count > 1 else 1
-    if step * (count - 1) != last - first or offset % step:
+    if step < 1 or step * (count - 1) != last - first or offset % step:
         raise ValueError(
             "The indices of the SLURM array are not evenly spaced, as in --array=0-7; "
             "give --shard I/N."

@@ -73,8 +73,8 @@ def open_run(out: str | Path, wanted: Mapping[str, Any]) -> None:
     """Makes a run directory, or makes sure that an existing one can be continued.
 
     Processes that share the directory may all call this: one manifest is written, and
-    the others are checked against it. What differs in the operational part is added to
-    the manifest's list `resumed`.
+    the others are checked against it. What differs in the operational part, but for the
+    date, is added to the manifest's list `resumed`.
 
     Args:
       out: The directory.
@@ -91,9 +91,15 @@ def open_run(out: str | Path, wanted: Mapping[str, Any]) -> None:
     check_resume(out, wanted)
     found = read_manifest(out)
     now = _jsonable(wanted.get("operational", {}))
-    if now not in (found.get("operational"), *found.get("resumed", ())):
+    noted = found.get("operational", {}), *found.get("resumed", ())
+    if not any(_same_but_for_the_date(now, before) for before in noted):
         found.setdefault("resumed", []).append(now)
         write_json(out / MANIFEST, found)
+
+
+def _same_but_for_the_date(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """A run may have thousands of processes, which would all be noted."""
+    return {**one, "started": ""} == {**other, "started": ""}
 
 
 def check_resume(out: str | Path, wanted: Mapping[str, Any]) -> None:
@@ -169,6 +175,15 @@ def read_manifest(out: str | Path) -> dict[str, Any]:
     if not isinstance(found, dict) or "scientific" not in found:
         raise ValueError(f"{path} is no manifest of jaxcam; give a run directory.")
     return found
+
+
+def model_input(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the model of a run does to images; nothing where there was none.
+
+    See `jaxcam.models.model.InputSpec`.
+    """
+    model = manifest["scientific"].get("model") or {}
+    return model.get("input") or {}
 
 
 def _jsonable(value: Any) -> Any:
@@ -352,6 +367,13 @@ def merge(runs: Sequence[str | Path], out: str | Path) -> None:
     missing = missing_shards(manifest, owners)
     if missing:
         raise ValueError(missing + _unreadable(runs))
+    left = sorted({path.stem for path in (out / SHARDS).glob("*.parquet")})
+    other = [stem for stem in left if not stem.isdigit() or int(stem) not in owners]
+    if other:
+        raise ValueError(
+            f"{out} holds shards that are in none of the runs, {other[0]}.parquet for "
+            "one; give a new directory."
+        )
     for number, run in owners.items():
         _check_rows(shard_path(run, number), number, manifest)
 

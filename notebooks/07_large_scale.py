@@ -34,7 +34,7 @@ import jax
 import numpy as np
 
 import jaxcam
-from jaxcam import storage
+from jaxcam import rescoring, storage
 
 print(jax.device_count(), "x", jax.devices()[0].device_kind)
 
@@ -122,6 +122,8 @@ for metric in again.metrics:
 #       volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
 # ```
 #
+# or into one folder that all see, `--out runs/all`, where there is nothing to merge.
+#
 # On a TPU pod, or wherever `jax.distributed` finds its processes:
 #
 # ```
@@ -154,14 +156,12 @@ print(merged.to_text())
 # ```
 # jaxcam score --run runs/all --metrics warping_error,max_box_accuracy
 # ```
+#
+# A metric that the run had comes out as the run had it.
 
 # %%
-later = jaxcam.score(
-    jaxcam.data.read_maps(folder / "all", method="grad_cam"),
-    "shapes:test,n=24",
-    metrics=["energy_pointing_game", "precision"],
-    size=(64, 64),
-    method="grad_cam",
+later = rescoring.score_run(
+    folder / "all", metrics=["energy_pointing_game", "precision"]
 )
 difference = np.max(
     np.abs(

@@ -11,6 +11,7 @@ import pytest
 
 import jaxcam
 from jaxcam import agreement, cli
+from jaxcam.cli import evaluate
 
 
 def test_help_answers_at_once_and_teaches():
@@ -58,6 +59,10 @@ def test_lists(capsys, kind):
         (["score", "--maps", "nowhere.npz", "--truth", "shapes"], "not there"),
         (["merge", "nowhere", "--out", "x"], "holds no run"),
         (["evaluate", "--gpus-per-task", "1"], "is for --engine ray"),
+        (["evaluate", "--shard", "4/4"], "from 0 to 3"),
+        (["evaluate", "--shard", "2"], "write I/N"),
+        (["evaluate", "--shard", "0/2", "--engine", "jax"], "leave out --shard"),
+        (["evaluate", "--limit", "0"], "give at least 1"),
         (["evaluate", "--labels", "exact"], "labels='exact' is for oxford_pets"),
     ],
 )
@@ -69,6 +74,16 @@ def test_an_error_is_one_clear_line_and_exit_code_two(
     shown = capsys.readouterr()
     assert message in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_a_written_share_comes_before_that_of_a_job_array(monkeypatch):
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "2")
+    monkeypatch.setenv("JOB_COMPLETIONS", "3")
+    assert str(evaluate._share(None)) == "2/3 (from JOB_COMPLETION_INDEX)"
+    for name, value in (("ID", 1), ("MIN", 0), ("MAX", 3), ("COUNT", 4)):
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    assert str(evaluate._share(None)) == "1/4 (from SLURM_ARRAY_TASK_ID)"
+    assert str(evaluate._share("0/2")) == "0/2 (from --shard)"
 
 
 def test_debug_shows_the_traceback():

@@ -233,6 +233,53 @@ def test_a_directory_of_other_settings_is_refused(model, dataset, tmp_path):
         run(model, dataset, out=tmp_path / "a", border="foreground", **options)
 
 
+def test_a_model_that_reads_images_otherwise_is_refused(dataset, tmp_path):
+    """Its weights are the same; its values would not be."""
+    options = {"methods": ["grad_cam"], "metrics": METRICS[:1], "limit": 2}
+
+    def wrapped(**more):
+        net = RectifiedNet(nnx.Rngs(0))
+        more = {"size": 32, "label_set": "shapes", "name": "net"} | more
+        return models.wrap(net, check=False, **more)
+
+    run(wrapped(), dataset, out=tmp_path / "a", **options)
+    for more, message in (
+        ({"mean": 0.5}, r"model\.input\.mean: only there 0\.0; only now 0\.5"),
+        ({"size": 16}, r"model\.input\.size"),
+        ({"default_layer": "conv"}, r'layers\.default: there "act", now "conv"'),
+        ({"class_to_output": [1, 0, 2, 3, 4, 5, 6, 7]}, r"model\.classes"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(wrapped(**more), dataset, out=tmp_path / "a", **options)
+    run(wrapped(), dataset, out=tmp_path / "a", **options)
+
+
+@pytest.mark.parametrize("name", ["limit", "batch_size", "shard_size"])
+def test_numbers_that_are_too_small_are_refused(model, dataset, name):
+    for value in (0, -1):
+        with pytest.raises(ValueError, match=f"{name}={value}: give at least 1"):
+            run(model, dataset, **{name: value})
+
+
+def test_every_shape_is_compiled_once(model, dataset, tmp_path):
+    """Another batch, other shards and another part of the data compile nothing."""
+    options = {"methods": ("cam",), "metrics": ("dice", "average_drop")}
+    run(model, dataset, **options)
+    compiled = []
+
+    def listen(event, seconds, **more):
+        if event == "/jax/core/compile/backend_compile_duration":
+            compiled.append(more)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        options |= {"shard_size": 4, "batch_size": 3, "limit": 7}
+        run(model, dataset, out=tmp_path / "a", **options)
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert not compiled
+
+
 def test_maps_are_kept_and_can_be_scored_again(model, dataset, tmp_path, result):
     import jaxcam
 

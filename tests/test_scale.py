@@ -10,86 +10,101 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from jaxcam import results, storage
+from tests import forks
 
-pytestmark = [pytest.mark.slow, pytest.mark.scale]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.scale,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked"),
+]
 
 IMAGES, SHARD, THREADS, KILLS = 20, 8, 8, 20
 
 LIBRARY = """
 import sys, jaxcam
-out, images, shard = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+out, data, shard, methods, metrics, *batches = sys.argv[1:]
 model = jaxcam.models.load("shapes_net")
-dataset = jaxcam.data.open_dataset(f"shapes:test,n={images}")
+dataset = jaxcam.data.open_dataset(data)
 print("ready", flush=True)
-jaxcam.evaluate(
-    model, dataset, out=out, shard_size=shard, methods=["cam"], floors=False,
-    metrics=["energy_pointing_game", "dice", "average_drop"],
-)
+for batch in batches:
+    jaxcam.evaluate(
+        model, dataset, out=f"{out}-{batch}", shard_size=int(shard),
+        methods=[methods], metrics=metrics.split(","), floors=methods != "cam",
+        batch_size=int(batch),
+    )
 """
+METHODS = "grad_cam"
 METRICS = "energy_pointing_game,average_drop,deletion[steps=2]"
-COMMAND = ("-m", "jaxcam", "evaluate", "--no-compile-cache", "--metrics", METRICS)
+COMMAND = ("evaluate", "--no-compile-cache", "--no-report", "--shard-size", SHARD)
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    """Starts a Python process; all share one cache of compiled programs."""
-    cache = tmp_path_factory.mktemp("programs")
-    started = []
+def server(tmp_path_factory):
+    """Starts processes; all share one cache of compiled programs."""
+    made = forks.Server(
+        tmp_path_factory.mktemp("logs"),
+        JAX_COMPILATION_CACHE_DIR=str(tmp_path_factory.mktemp("programs")),
+        JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+        PJRT_NPROC=str(THREADS),
+    )
+    yield made
+    made.close()
 
-    def process(*arguments, devices=1, **variables):
-        environment = os.environ | {
-            "JAX_COMPILATION_CACHE_DIR": str(cache),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
-            "PJRT_NPROC": str(THREADS),
-        }
-        pipe = subprocess.PIPE
-        made = subprocess.Popen(
-            [sys.executable, *map(str, arguments)],
-            env=environment | variables,
-            stdout=pipe,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(made)
-        return made
 
-    yield process
-    for made in started:
-        made.kill()
-        made.wait()
-        made.stdout.close()
+def on_devices(count):
+    return {"XLA_FLAGS": f"--xla_force_host_platform_device_count={count}"}
 
 
 @pytest.fixture(scope="module")
-def command(start):
-    def process(out, *more, images=IMAGES, **options):
-        data = ("--data", f"shapes:test,n={images}", "--shard-size", SHARD)
-        return start(*COMMAND, *data, "--out", out, *more, **options)
+def library(server):
+    """Evaluates by the library, into a directory for each batch size."""
+
+    def process(out, *batches, images=IMAGES, devices=1, small=False):
+        asked = ("cam", "energy_pointing_game") if small else (METHODS, METRICS)
+        data = f"shapes:test,n={images}"
+        arguments = (out, data, SHARD, *asked, *batches)
+        return server.start("-c", LIBRARY, *arguments, **on_devices(devices))
+
+    return process
+
+
+@pytest.fixture(scope="module")
+def command(server):
+    """Evaluates by the command."""
+
+    def process(out, *more, images=IMAGES, devices=1, **variables):
+        asked = ("--methods", METHODS, "--metrics", METRICS)
+        where = ("--data", f"shapes:test,n={images}", "--out", out)
+        variables |= on_devices(devices)
+        return server.start(*COMMAND, *asked, *where, *more, **variables)
 
     return process
 
 
 def finished(*processes):
     for process in processes:
-        said, _ = process.communicate(timeout=600)
-        assert process.returncode == 0, said
-    return said
+        assert process.wait() == 0, process.said()
+    return process.said()
 
 
 @pytest.fixture(scope="module")
-def reference(command, tmp_path_factory):
+def runs(library, tmp_path_factory):
+    """The same run on one device, by its batch size."""
     out = tmp_path_factory.mktemp("one") / "run"
-    finished(command(out))
-    return out
+    finished(library(out, 1, 7, 16))
+    return {batch: Path(f"{out}-{batch}") for batch in (1, 7, 16)}
+
+
+@pytest.fixture(scope="module")
+def reference(runs):
+    return runs[16]
 
 
 def same(out, reference):
@@ -110,24 +125,25 @@ def same(out, reference):
         )
     ends = [json.loads((run / storage.SUMMARY).read_text()) for run in (out, reference)]
     assert ends[0] == ends[1]
+    return a.manifest["operational"]
 
 
-@pytest.mark.parametrize(
-    ("devices", "batch"), [(1, 1), (1, 7), (2, 7), (4, 1), (8, 16)]
-)
-def test_devices_and_batches(command, reference, tmp_path, devices, batch):
-    finished(command(tmp_path / "run", "--batch-size", batch, devices=devices))
-    same(tmp_path / "run", reference)
+@pytest.mark.parametrize("batch", [1, 7])
+def test_batches(runs, reference, batch):
+    assert same(runs[batch], reference)["batch_size"] == batch
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["one folder", "merged"])
-def test_shares(command, start, reference, tmp_path, together):
-    runs = [tmp_path / ("run" if together else f"part{i}") for i in range(3)]
-    shares = [command(runs[i], "--shard", f"{i}/3") for i in range(3)]
-    finished(*shares)
-    if not together:
-        out = ("--out", tmp_path / "run")
-        finished(start("-m", "jaxcam", "merge", *runs, *out))
+@pytest.mark.parametrize(("devices", "batch"), [(2, 7), (4, 1), (8, 16)])
+def test_devices(library, reference, tmp_path, devices, batch):
+    finished(library(tmp_path / "run", batch, devices=devices))
+    noted = same(Path(f"{tmp_path / 'run'}-{batch}"), reference)
+    assert len(noted["devices"]) == devices
+
+
+def test_three_shares_are_merged(command, server, reference, tmp_path):
+    parts = [tmp_path / f"part{i}" for i in range(3)]
+    finished(*(command(parts[i], "--shard", f"{i}/3") for i in range(3)))
+    finished(server.start("merge", *parts, "--out", tmp_path / "run"))
     same(tmp_path / "run", reference)
 
 
@@ -157,33 +173,40 @@ def test_two_processes_of_two_devices(command, reference, tmp_path):
 
 
 def test_the_others_go_on_when_the_first_process_dies(command, tmp_path):
-    """The one that serves the others; what it left is done by the same command."""
+    """It is the one that serves the others."""
     first, second = group(command, tmp_path / "run", images=6 * SHARD)
     wait_for(lambda: storage.finished_shards(tmp_path / "run"), first)
     first.kill()
     said = finished(second)
     assert "Not every process came to the end" in said
     assert {1, 3, 5} <= set(storage.finished_shards(tmp_path / "run"))
-    finished(command(tmp_path / "run", images=6 * SHARD))
-    assert results.load_run(tmp_path / "run").n_missing == 0
+
+
+def test_more_processes_than_shards_are_refused_by_all(command, tmp_path):
+    for process in group(command, tmp_path / "run", images=SHARD):
+        assert process.wait() == 2
+        assert "2 processes share 1 shards" in process.said()
 
 
 def wait_for(condition, process):
     deadline = time.monotonic() + 300
     while not condition():
-        assert process.poll() is None, process.stdout.read()
+        assert process.poll() is None, process.said()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_run_in_good_order(command, tmp_path, number):
-    out, images = tmp_path / "run", 40 * SHARD
-    process = command(out, images=images)
+@pytest.mark.parametrize(
+    ("number", "workers"), [(signal.SIGINT, 2), (signal.SIGTERM, 0)]
+)
+def test_a_signal_ends_a_run_in_good_order(command, tmp_path, number, workers):
+    """A terminal's Ctrl-C goes to the processes that decode, too."""
+    out = tmp_path / "run"
+    process = command(out, "--workers", workers, images=40 * SHARD)
     wait_for(lambda: storage.finished_shards(out), process)
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 128 + number
+    os.killpg(process.pid, number)
+    assert process.wait() == 128 + number
+    said = process.said()
     assert "Finishing the batch" in said
     assert "the same command goes on" in said
     assert "Traceback" not in said
@@ -192,47 +215,50 @@ def test_a_signal_ends_a_run_in_good_order(command, tmp_path, number):
 
 
 def test_the_second_signal_stops_at_once(command, tmp_path):
-    out, images = tmp_path / "run", 40 * SHARD
-    process = command(out, images=images)
+    """And leaves no process behind that decodes for nobody."""
+    out = tmp_path / "run"
+    process = command(out, "--workers", 2, images=40 * SHARD)
     wait_for(lambda: storage.finished_shards(out), process)
-    process.send_signal(signal.SIGTERM)
-    assert any("Finishing the batch" in line for line in process.stdout)
-    process.send_signal(signal.SIGTERM)
-    process.wait(60)
-    assert process.returncode in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    os.kill(process.pid, signal.SIGTERM)
+    wait_for(lambda: "Finishing the batch" in process.said(), process)
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(60) in (-signal.SIGTERM, 128 + signal.SIGTERM)
+    deadline = time.monotonic() + 60
+    while process.session():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_killed_twenty_times_nothing_is_lost_and_nothing_is_there_twice(
-    start, tmp_path
+    library, tmp_path
 ):
     """At random moments after the network is loaded; a whole run is begun anew."""
-    images, moment = 100 * SHARD, random.Random(0)
+    shards, moment = 40, random.Random(0)
 
     def process(out):
-        made = start("-c", LIBRARY, out, images, SHARD)
-        assert made.stdout.readline() == "ready\n"
-        return made
+        made = library(out, SHARD, images=shards * SHARD, small=True)
+        wait_for(made.said, made)
+        return made, Path(f"{out}-{SHARD}")
 
-    finished(process(tmp_path / "first"))  # Compiles: no later one takes as long.
-    whole = tmp_path / "whole"
+    finished(process(tmp_path / "first")[0])  # Compiles: no later one takes as long.
+    made, whole = process(tmp_path / "whole")
     began = time.monotonic()
-    finished(process(whole))
+    finished(made)
     longest = time.monotonic() - began
-    killed, run, shards = 0, 0, []
+    killed, run, found = 0, 0, []
     while killed < KILLS:
-        out = tmp_path / f"run{run}"
-        made = process(out)
+        made, out = process(tmp_path / f"run{run}")
         try:
-            made.wait(moment.uniform(0, longest))
-        except subprocess.TimeoutExpired:
+            assert made.wait(moment.uniform(0, longest)) == 0, made.said()
+        except TimeoutError:
             made.kill()
-            made.wait()
             killed += 1
-            shards.append(len(storage.finished_shards(out)))
+            found.append(len(storage.finished_shards(out)))
             assert not storage.unfinished_shards(out)
         else:
             same(out, whole)
             run += 1
-    assert any(0 < count < 100 for count in shards), shards
-    finished(process(tmp_path / f"run{run}"))
-    same(tmp_path / f"run{run}", whole)
+    assert any(0 < count < shards for count in found), found
+    made, out = process(tmp_path / f"run{run}")
+    finished(made)
+    same(out, whole)

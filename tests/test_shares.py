@@ -48,7 +48,9 @@ def test_slurm_arrays(array, expected):
     assert "SLURM" in str(share)
 
 
-@pytest.mark.parametrize("array", [(2, 1, 7, 3), (2, 1, 3, 2), (9, "", 9, 3)])
+@pytest.mark.parametrize(
+    "array", [(2, 1, 7, 3), (2, 1, 3, 2), (9, "", 9, 3), (5, 5, 5, 2), (5, 5, 5, 0)]
+)
 def test_uneven_slurm_arrays_are_refused(array):
     with pytest.raises(ValueError, match="give --shard"):
         shares.from_environment(slurm(*array))

@@ -242,6 +242,15 @@ def test_another_batch_size_can_go_on_and_is_noted(tmp_path):
     assert [part["batch_size"] for part in found["resumed"]] == [64]
 
 
+def test_processes_that_differ_by_their_date_alone_leave_no_note(tmp_path):
+    a_run(tmp_path)
+    for day in range(3):
+        again = a_manifest()
+        again["operational"]["started"] = f"2001-01-0{day + 1}"
+        storage.open_run(tmp_path, again)
+    assert "resumed" not in storage.read_manifest(tmp_path)
+
+
 def test_other_settings_are_refused_with_every_difference(tmp_path):
     a_run(tmp_path)
     other = a_manifest(
@@ -337,6 +346,9 @@ def test_merge_refuses_duplicates_other_settings_and_a_run_in_the_way(tmp_path):
         storage.merge([one], two)
     with pytest.raises(ValueError, match="at least one"):
         storage.merge([], tmp_path / "all")
+    storage.write_shard(tmp_path / "left", 7, a_shard(0))  # Of a merge of other runs.
+    with pytest.raises(ValueError, match=r"in none of the runs, 00007\.parquet"):
+        storage.merge([one, a_run(tmp_path / "d", [2])], tmp_path / "left")
     with pytest.raises(FileNotFoundError, match="holds no run"):
         storage.merge([one, tmp_path / "nowhere"], tmp_path / "all")
 

@@ -118,21 +118,36 @@ class Evaluate:
 
         with engines.jax_processes() as group:
             console.complain(f"This process does share {group.share}.")
+            if group.share.count > len(self._shards()):  # Said by every process.
+                raise ValueError(
+                    f"{group.share.count} processes share {len(self._shards())} shards "
+                    f"of {self.shard_size} images; start fewer, or take a smaller "
+                    "--shard-size."
+                )
             result = self.compute(group.share, asked, show_progress=True)
             if not group.wait(engines.END_WAIT_S):
                 console.complain("Not every process came to the end.")
-            elif group.share.index == 0:
-                result = results.load_run(self.directory())
+            elif group.share.index == 0 and result.n_missing:
+                result = results.finish_run(self.directory())
             return self._finish(result)
 
-    def _with_ray(self, asked) -> int:
-        from jaxcam import engine_ray, evaluation, results
+    def _shards(self) -> tuple[range, ...]:
+        from jaxcam import evaluation
 
         _, dataset = _opened(self)
+        return evaluation.shard_ranges(len(dataset), self.shard_size, self.limit)
+
+    def _with_ray(self, asked) -> int:
+        import jax
+
+        from jaxcam import engine_ray, results
+
+        # The memory of this machine's accelerators is for the tasks.
+        jax.config.update("jax_platforms", "cpu")
         out = self.directory().absolute()
         engine_ray.run(
             dataclasses.replace(self, out=out),
-            evaluation.shard_ranges(len(dataset), self.shard_size, self.limit),
+            self._shards(),
             out,
             gpus=self.gpus_per_task,
             stop=asked,

@@ -20,16 +20,17 @@ class Score:
         jaxcam score --maps maps.npz --truth PETS --metrics localization
         jaxcam score --maps maps/ --truth CUB --metrics max_box_accuracy --preset wsol
 
-    Other metrics for a whole run, by its own conventions, from the maps it keeps:
+    Other metrics for a whole run, by its own conventions, from the maps it keeps; its
+    data set is looked for where the run found it:
 
-        jaxcam score --run runs/a --truth PETS --metrics model_free
+        jaxcam score --run runs/a --metrics model_free
 
     Maps are found by image id; missing and surplus ids are counted. Truth is a folder:
     images with masks, WSOL metadata, PASCAL VOC, ImageNet-S, or masks alone (`jaxcam
     list data`).
     """
 
-    truth: str
+    truth: str | None = None
     """The data set the maps belong to: a folder, LAYOUT:FOLDER, or a name."""
     maps: Path | None = None
     """An npz file, a folder of npy files, or a run directory of jaxcam."""
@@ -79,6 +80,8 @@ class Score:
                 show_progress=True,
             )
             return self._finish(result)
+        if self.truth is None:
+            raise ValueError("Give --truth, the data set that the maps belong to.")
         result = scoring.score(
             self.maps,
             self.truth,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ _LAYOUTS = {
     "wsol": {
         "data": "wsol",
         "what": "image_ids.txt, image_sizes.txt, localization.txt of the WSOL "
-        "benchmark: truth for `jaxcam score`, no images",
+        "benchmark: truth for `jaxcam score`; with a folder images/, more",
         "how": "--truth DIR",
     },
     "voc": {
@@ -147,7 +148,10 @@ def open_dataset(
     threshold: float | None = None,
     label_set: str | None = None,
 ) -> Dataset:
-    """Opens a data set; nothing but names and lists is read before rows are asked for.
+    """Opens a data set.
+
+    Nothing but names and lists is read before rows are asked for; of layouts that list
+    no classes, VOC's and ImageNet-S's label images too.
 
     Args:
       spec: A folder; "LAYOUT:FOLDER", as "masks:FOLDER"; "shapes", "shapes:SPLIT",
@@ -181,13 +185,31 @@ def open_dataset(
         "threshold": threshold,
         "label_set": label_set,
     }
-    kind, _, rest = str(spec).partition(":")
+    made = _opened(str(spec), layout, given)
+    options = {name: value for name, value in given.items() if value is not None}
+    spec = _absolute(str(spec))
+    return dataclasses.replace(
+        made, opened_by={"spec": spec, "layout": layout, **options}
+    )
+
+
+def _absolute(spec: str) -> str:
+    """A spec that means the same in another folder."""
+    kind, _, rest = spec.partition(":")
+    if kind.partition(",")[0] == "shapes" or _readers_tfds.is_spec(spec):
+        return spec
+    layout, folder = (f"{kind}:", rest) if kind in _LAYOUTS and rest else ("", spec)
+    return layout + str(Path(folder).absolute())
+
+
+def _opened(spec: str, layout: str, given: dict[str, Any]) -> Dataset:
+    kind, _, rest = spec.partition(":")
     if kind == "shapes" or kind.startswith("shapes,"):
         _refuse_unread("shapes", given)
-        return _open_shapes(str(spec), length)
-    if _readers_tfds.is_spec(str(spec)):
+        return _open_shapes(spec, given["length"])
+    if _readers_tfds.is_spec(spec):
         _refuse_unread("tfds", given)
-        return _readers_tfds.tfds(str(spec))
+        return _readers_tfds.tfds(spec)
     if kind in _LAYOUTS and rest:
         spec, layout = rest, kind
     folder = Path(spec)
@@ -198,7 +220,8 @@ def open_dataset(
         )
     if layout == "auto":
         layout = _layout(folder)
-    common = {"threshold": threshold, "label_set": label_set}
+    threshold, labels = given["threshold"], given["labels"] or "coarse"
+    common = {"threshold": threshold, "label_set": given["label_set"]}
     openers = {
         "oxford_pets": lambda: _readers_pets.oxford_pets(folder, labels=labels),
         "folder": lambda: _readers_folders.image_folder(folder, **common),

@@ -56,17 +56,22 @@ def read_labels(path: str | os.PathLike) -> np.ndarray:
         class; or it is a JPEG, whose values are not those that were saved.
     """
     with Image.open(path) as image:
-        if image.format == "JPEG":
-            raise ValueError(
-                f"{path} is a JPEG, which does not keep labels exactly; save PNG."
-            )
-        values = np.asarray(image)
-        mode = image.mode
+        return labels_of(image, str(path))
+
+
+def labels_of(image: Image.Image, name: str) -> np.ndarray:
+    """What `read_labels` gives for an image that is open; errors call it `name`."""
+    if image.format == "JPEG":
+        raise ValueError(
+            f"{name} is a JPEG, which does not keep labels exactly; save PNG."
+        )
+    values = np.asarray(image)
+    mode = image.mode
     if values.ndim == 3 and mode == "RGB" and not np.ptp(values, axis=2).any():
         values = values[..., 0]
     if values.ndim != 2 or mode == "F":
         raise ValueError(
-            f"{path} is an image of mode {mode} with colours or fractions; labels are "
+            f"{name} is an image of mode {mode} with colours or fractions; labels are "
             "the integers of a grey or palette image."
         )
     return values.astype(np.uint8) if values.dtype == bool else values
@@ -207,9 +212,10 @@ def read_mask(path: str | os.PathLike, *, threshold: float | None = None) -> np.
         raise ValueError(f"{path} has shape {values.shape}; a mask is (H, W).")
     if threshold is not None:
         return values > threshold
-    found = set(np.unique(values).tolist())
-    if not (found <= {0, 1} or found <= {0, 255}):
-        some = ", ".join(str(value) for value in sorted(found)[:5])
+    top = values.max(initial=0)
+    if top not in (0, 1, 255) or not np.all((values == 0) | (values == top)):
+        found = np.unique(values).tolist()
+        some = ", ".join(str(value) for value in found[:5])
         raise ValueError(
             f"{path} has the values {some}{', ...' if len(found) > 5 else ''}, where a "
             "mask has 0 and 1 or 0 and 255; give threshold= if larger means object."

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import multiprocessing
 import os
+import signal
+import threading
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -21,6 +25,8 @@ THREADS = min(MOST_THREADS, max(2, (os.cpu_count() or 2) // 2))
 """Decoding threads: two share two cores with the device's program, four feed a GPU."""
 
 BATCHES_AHEAD = 2
+GRACE_S = 60.0
+"""Seconds that a decoding process outlives a SIGTERM, for the batch at hand."""
 PADDING = "padding"
 
 
@@ -147,25 +153,55 @@ def _padded(spans: Sequence[range], batch_size: int, length: int) -> np.ndarray:
 def _stream(
     reader: _Reader, batch_size: int, threads: int, workers: int
 ) -> Iterator[dict[str, Any]]:
-    """Rows are read in threads or processes, a bounded number ahead of their use."""
-    if not len(reader.rows):
+    """Batches are read whole in threads or processes, a bounded number ahead.
+
+    What passes from a process to this one costs by the piece, far more for rows than
+    for batches.
+    """
+    batches = len(reader.rows) // batch_size
+    if not batches:
         return
     import grain
 
-    ahead = grain.ReadOptions(
-        num_threads=min(max(threads, 1), MOST_THREADS),
-        prefetch_buffer_size=BATCHES_AHEAD * batch_size,
-    )
-    rows = grain.MapDataset.range(len(reader.rows)).map(reader.row)
-    if not workers:
-        rows = rows.to_iter_dataset(ahead)
-    else:
+    read = functools.partial(reader.batch, batch_size)
+    made = grain.MapDataset.range(batches).map(read)
+    if workers:
         _parse_flags()
-        each = -(-BATCHES_AHEAD * batch_size // workers)
-        rows = rows.to_iter_dataset(grain.ReadOptions(1, each)).mp_prefetch(
-            grain.MultiprocessingOptions(workers, per_worker_buffer_size=each)
+        made = made.to_iter_dataset(grain.ReadOptions(1, 1)).mp_prefetch(
+            grain.MultiprocessingOptions(workers, per_worker_buffer_size=1),
+            worker_init_fn=_begin_worker,
         )
-    yield from rows.batch(batch_size, batch_fn=_collate)
+    else:
+        threads = min(max(threads, 1), MOST_THREADS)
+        ahead = max(threads, BATCHES_AHEAD)
+        made = made.to_iter_dataset(grain.ReadOptions(threads, ahead))
+    yield from made
+
+
+def _begin_worker(index: int, count: int) -> None:
+    """Makes a decoding process live as long as the one it decodes for.
+
+    A Ctrl-C, or a scheduler, signals every process of a run; which of them ends when is
+    for the main one to say. One that is killed cannot say it.
+    """
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_later)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_later(number: int, frame: Any) -> None:
+    del number, frame
+    timer = threading.Timer(GRACE_S, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _parse_flags() -> None:
@@ -183,6 +219,10 @@ class _Reader:
         self, dataset: records.Dataset, options: _Options, rows: np.ndarray
     ) -> None:
         self.dataset, self.options, self.rows = dataset, options, rows
+
+    def batch(self, size: int, number: int) -> Mapping[str, Any]:
+        first = int(number) * size
+        return _collate([self.row(i) for i in range(first, first + size)])
 
     def row(self, position: int) -> Row:
         index = int(self.rows[int(position)])

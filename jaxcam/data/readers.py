@@ -6,6 +6,7 @@ Whatever is wrong with a file becomes a `BadRecord`, whose message is the row's 
 from __future__ import annotations
 
 import functools
+import io
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -45,7 +46,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     Raises:
       BadRecord: The file is missing or cannot be decoded.
     """
-    return _decoded(path, "image", lambda image: np.asarray(_rgb(_upright(image))))
+    return decoded(path, "image", lambda image: np.asarray(rgb(_upright(image))))
 
 
 def read_shape(path: str | os.PathLike) -> tuple[int, int]:
@@ -60,25 +61,34 @@ def read_shape(path: str | os.PathLike) -> tuple[int, int]:
         turned = _orientation(image) in _QUARTER_TURNS
         return (width, height) if turned else (height, width)
 
-    return _decoded(path, "image", shape)
+    return decoded(path, "image", shape)
 
 
-def _decoded(
-    path: str | os.PathLike, what: str, use: Callable[[Image.Image], _T]
+def decoded(
+    file: str | os.PathLike | io.BytesIO, what: str, use: Callable[[Image.Image], _T]
 ) -> _T:
+    """What `use` makes of an image file.
+
+    Raises:
+      BadRecord: The file is missing, or opening or using it raises anything.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(file) as image:
             return use(image)
     except FileNotFoundError as error:
         raise records.BadRecord(f"the {what} is missing") from error
     except Exception as error:  # Decoders raise anything on damaged files.
-        raise _unreadable(path, what, error) from error
+        raise _unreadable(file, what, error) from error
 
 
 def _unreadable(
-    path: str | os.PathLike, what: str, error: Exception
+    file: str | os.PathLike | io.BytesIO, what: str, error: Exception
 ) -> records.BadRecord:
-    text = str(error).replace(str(path), Path(path).name).partition("\n")[0]
+    text = str(error).partition("\n")[0]
+    if isinstance(file, io.BytesIO):  # Named by its address, another in every run.
+        text = text.replace(repr(file), "these bytes")
+    else:
+        text = text.replace(str(file), Path(file).name)
     reason = f"the {what} cannot be decoded: {text or type(error).__name__}"
     return records.BadRecord(reason[:_LONGEST_REASON])
 
@@ -94,7 +104,8 @@ def _upright(image: Image.Image) -> Image.Image:
     return image if _orientation(image) == 1 else ImageOps.exif_transpose(image)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
+    """Any image as 8-bit RGB; see `read_image`."""
     if image.mode.startswith("I"):
         values = np.round(np.asarray(image, np.float64) / 257)
         image = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8))

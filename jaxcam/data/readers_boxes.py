@@ -119,7 +119,7 @@ def _dataset(
         label_set=label_set,
         class_names=tuple(class_names),
         boxes=max(most, 1),
-        origin=(layout, list(boxes.values())),
+        origin=(layout, records.digest(list(boxes.values()))),
     )
 
 

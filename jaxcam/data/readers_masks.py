@@ -50,7 +50,8 @@ def voc(folder: Path) -> records.Dataset:
     Args:
       folder: Holds `SegmentationClass/`; if there are `SegmentationObject/`, each
         object's box is a truth box, else the tight box of the class is; if there is
-        `JPEGImages/`, its images are used.
+        `JPEGImages/`, its images are used. Every label image is read at once, to know
+        its classes.
 
     Returns:
       The data set, sorted by image; class numbers are those of `masks.VOC_CLASSES`,
@@ -61,13 +62,14 @@ def voc(folder: Path) -> records.Dataset:
     """
     found = masks.list_masks(folder / _VOC_CLASSES)
     made, most = [], 1
+    has_images = (folder / _VOC_IMAGES).is_dir()
     for name, file in found.items():
         image = folder / _VOC_IMAGES / f"{name}.jpg"
         objects = folder / _VOC_OBJECTS / file.name
         most = max(most, _count_objects(objects))
         made += _rows(
             name,
-            image if image.is_file() else None,
+            image if has_images else None,
             file,
             (file, objects) if objects.is_file() else (file,),
             _read_voc,
@@ -82,6 +84,7 @@ def voc(folder: Path) -> records.Dataset:
         class_names=masks.VOC_CLASSES,
         boxes=most,
         origin=("voc",),
+        has_images=has_images,
     )
 
 
@@ -91,7 +94,8 @@ def imagenet_s(folder: Path) -> records.Dataset:
     Args:
       folder: Holds `validation-segmentation/CLASS/*.png`, and if there is
         `validation/CLASS/*.JPEG`, its images are used. Classes are numbered in
-        alphabetical order, as the subset's files do from 1.
+        alphabetical order, as the subset's files do from 1. Every label image is read
+        at once, to know its classes.
 
     Returns:
       The data set, sorted by image; class numbers start at 0. Pixels labelled 1000 do
@@ -103,11 +107,12 @@ def imagenet_s(folder: Path) -> records.Dataset:
     found = masks.list_masks(folder / _S_LABELS)
     names = tuple(sorted({name.partition("/")[0] for name in found}))
     made = []
+    has_images = (folder / _S_IMAGES).is_dir()
     for name, file in found.items():
         image = folder / _S_IMAGES / f"{name}.JPEG"
         made += _rows(
             name,
-            image if image.is_file() else None,
+            image if has_images else None,
             file,
             (file,),
             masks.read_imagenet_s,
@@ -121,6 +126,7 @@ def imagenet_s(folder: Path) -> records.Dataset:
         label_set=folder.name,
         class_names=names,
         origin=("imagenet_s",),
+        has_images=has_images,
     )
 
 
@@ -143,7 +149,7 @@ def mask_folder(folder: Path, *, threshold: float | None = None) -> records.Data
     def record(name: str, file: Path) -> records.Record:
         return records.Record(
             id=name,
-            image=lambda: _blank(read(file).object),
+            image=records.no_image,
             truth=lambda: read(file),
             shape=lambda: read(file).object.shape,
             files=(file,),
@@ -153,6 +159,7 @@ def mask_folder(folder: Path, *, threshold: float | None = None) -> records.Data
         name=folder.name,
         records=[record(*item) for item in masks.list_masks(folder).items()],
         origin=("masks", threshold),
+        has_images=False,
     )
 
 
@@ -175,26 +182,23 @@ def _rows(
         classes = np.setdiff1d(label_image(), [0, ignored]).tolist()
     except records.BadRecord:
         classes = [0]
+    sized = image is not None and image.is_file()
     for index in classes:
         category = class_name(index) if index else ""
         yield records.Record(
             id=f"{name}#{category}" if index else name,
             image=functools.partial(readers.read_image, image)
             if image
-            else lambda: _blank(label_image()),
+            else records.no_image,
             truth=functools.partial(truth, index),
             shape=functools.partial(readers.read_shape, image)
-            if image
+            if sized
             else lambda: label_image().shape,
             candidates=(index - 1,) if index else (),
             category=category,
             files=(*files, image) if image else files,
             image_id=name,
         )
-
-
-def _blank(like: np.ndarray) -> np.ndarray:
-    return np.zeros((*like.shape, 3), np.uint8)
 
 
 def _read_voc(path: Path) -> np.ndarray:

@@ -22,7 +22,8 @@ def oxford_pets(folder: Path, *, labels: Labels = "coarse") -> records.Dataset:
       folder: Holds `images/`, and either `annotations/trimaps/` with
         `annotations/list.txt`, as the archives unpack, or `trimaps/` and `labels.csv`
         with the columns `file`, `breed`, `imagenet_ok_top1` and
-        `imagenet_coarse_range`.
+        `imagenet_coarse_range`. The boxes in `annotations/xmls/` are of heads and not
+        read: an animal's box is that of its trimap.
       labels: Which ImageNet classes count as right: "coarse", every class of the
         species (cats 281-285, dogs 151-268); "exact", those of the breed, none for
         some breeds.

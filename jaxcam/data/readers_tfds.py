@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
@@ -11,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from jaxcam.data import readers_pets, records
+from jaxcam.data import masks, readers, readers_pets, records
 
 PETS = "oxford_iiit_pet"
 _SPECIES = (readers_pets.CATS, readers_pets.DOGS)
@@ -34,8 +34,9 @@ def tfds(spec: str) -> records.Dataset:
 
     The image is the feature `image`; the class `label`; the object `segmentation_mask`,
     of Oxford pets a trimap, of others everything that is not 0; boxes are `bbox`, or
-    those of `objects`. Oxford pets count every ImageNet class of their species as
-    right; labels of `imagenet*` and `cifar10` are those of the networks.
+    those of `objects`, for which all examples are read when the data set is opened, to
+    know the most boxes of one. Oxford pets count every ImageNet class of their species
+    as right; labels of `imagenet*` and `cifar10` are those of the networks.
 
     Args:
       spec: `tfds:NAME`, `tfds:NAME/CONFIG:VERSION` with options if wanted:
@@ -149,8 +150,11 @@ def _class_names(name: str, features: Mapping[str, Any]) -> tuple[str, ...] | No
 
 
 def _most_boxes(source: Sequence[Any]) -> int:
-    counts = (len(source[i]["objects"]["bbox"]) for i in range(len(source)))
-    return max(counts, default=1) or 1
+    most = 1
+    for number in range(len(source)):
+        with contextlib.suppress(Exception):  # A damaged example is a row's affair.
+            most = max(most, len(source[number]["objects"]["bbox"]))
+    return most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,33 +196,29 @@ class _Row:
         except Exception as error:  # Whatever a damaged record makes the reader raise.
             raise records.BadRecord(f"the example cannot be read ({error})") from error
 
-    def picture(self, key: str) -> Image.Image:
-        encoded = self.example[key]
-        encoded = encoded.item() if isinstance(encoded, np.ndarray) else encoded
-        try:
-            return Image.open(io.BytesIO(encoded))
-        except (UnidentifiedImageError, OSError) as error:
-            raise records.BadRecord(f"{key} cannot be decoded ({error})") from error
+    def encoded(self, key: str) -> io.BytesIO:
+        held = self.example[key]
+        return io.BytesIO(held.item() if isinstance(held, np.ndarray) else held)
 
     def image(self) -> np.ndarray:
-        try:
-            return np.asarray(self.picture("image").convert("RGB"))
-        except OSError as error:
-            raise records.BadRecord(f"the image cannot be decoded ({error})") from error
+        """As it is stored: boxes and masks know nothing of a camera's orientation."""
+        return readers.decoded(
+            self.encoded("image"), "image", lambda image: np.asarray(readers.rgb(image))
+        )
 
     def shape(self) -> tuple[int, int]:
-        width, height = self.picture("image").size
-        return height, width
+        return readers.decoded(
+            self.encoded("image"), "image", lambda image: image.size[::-1]
+        )
 
     def truth(self) -> records.Truth:
         mask = border = None
         if "segmentation_mask" in self.example:
-            try:
-                values = np.asarray(self.picture("segmentation_mask").convert("L"))
-            except OSError as error:
-                raise records.BadRecord(
-                    f"the mask cannot be decoded ({error})"
-                ) from error
+            values = readers.decoded(
+                self.encoded("segmentation_mask"),
+                "mask",
+                lambda image: masks.labels_of(image, "the mask"),
+            )
             if self.family == PETS:
                 mask, border = values == 1, values == 3
             else:

@@ -1,4 +1,4 @@
-"""The metadata of weakly supervised localisation as a data set: truth, no images."""
+"""The metadata of weakly supervised localisation as a data set."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxcam.data import records, wsol
+from jaxcam.data import readers, records, wsol
+
+_IMAGES = "images"
 
 
 def is_metadata(folder: Path) -> bool:
@@ -18,12 +20,13 @@ def is_metadata(folder: Path) -> bool:
 def wsol_metadata(folder: Path, *, masks: Path | None = None) -> records.Dataset:
     """Truth boxes, or masks, of a split of CUB, ImageNet or OpenImages.
 
-    Images are not part of the metadata: the data set serves to score saved maps, and
-    its images are empty.
+    Images are no part of the metadata: without them the data set serves to score saved
+    maps. A folder `images` in it, or a link to one, holds them under the paths of the
+    list.
 
     Args:
       folder: Holds `image_ids.txt` and `localization.txt`, `image_sizes.txt` for boxes;
-        all may share a prefix.
+        all may share a prefix. Holds `images/` for `jaxcam evaluate`.
       masks: Where the paths of masks start; the folder itself by default.
 
     Returns:
@@ -37,21 +40,30 @@ def wsol_metadata(folder: Path, *, masks: Path | None = None) -> records.Dataset
     prefix = ids.name.removesuffix("image_ids.txt")
     entries = wsol.read_metadata(folder, prefix=prefix)
     root = folder if masks is None else masks
+    images = folder / _IMAGES if (folder / _IMAGES).is_dir() else None
     return records.Dataset(
         name=folder.name,
-        records=[_record(entry, root) for entry in entries],
+        records=[_record(entry, root, images) for entry in entries],
         boxes=max((len(entry.boxes) for entry in entries), default=1),
-        origin=("wsol", prefix, [entry.boxes.tolist() for entry in entries]),
+        origin=("wsol", prefix, records.digest([e.boxes.tolist() for e in entries])),
+        has_images=images is not None,
     )
 
 
-def _record(entry: wsol.Entry, root: Path) -> records.Record:
+def _record(entry: wsol.Entry, root: Path, images: Path | None) -> records.Record:
+    named = (*entry.masks, *((entry.ignore,) if entry.ignore else ()))
+    files = [root / name for name in named]
+    image = records.no_image
+    if images is not None:
+        files.append(images / entry.id)
+        image = functools.partial(_image, entry, images / entry.id)
     return records.Record(
         id=entry.id,
-        image=functools.partial(_no_image, entry, root),
+        image=image,
         truth=functools.partial(_truth, entry, root),
         shape=functools.partial(_shape, entry, root),
         candidates=() if entry.label is None else (entry.label,),
+        files=tuple(files),
     )
 
 
@@ -63,8 +75,12 @@ def _shape(entry: wsol.Entry, root: Path) -> tuple[int, int]:
     raise records.BadRecord("the metadata say nothing of its size")
 
 
-def _no_image(entry: wsol.Entry, root: Path) -> np.ndarray:
-    return np.zeros((*_shape(entry, root), 3), np.uint8)
+def _image(entry: wsol.Entry, path: Path) -> np.ndarray:
+    image = readers.read_image(path)
+    if entry.size not in (None, image.shape[:2]):
+        found, said = ("{} x {}".format(*s) for s in (image.shape[:2], entry.size))
+        raise records.BadRecord(f"the image is {found}, the metadata say {said}")
+    return image
 
 
 def _masks(entry: wsol.Entry, root: Path) -> tuple[np.ndarray, np.ndarray]:

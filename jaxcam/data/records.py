@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ class BadRecord(ValueError):
     """
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Truth:
     """What is known about an image, at its original size.
 
@@ -82,6 +83,8 @@ class Dataset:
       skipped: Files that are neither images nor truth, and images that are not listed.
       origin: What else decides the rows, for the fingerprint: layout and options.
       self_described: The origin decides every row; no file does.
+      has_images: False for truth alone, which serves to score saved maps.
+      opened_by: Arguments with which `jaxcam.data.open_dataset` opens it again.
 
     >>> len(Dataset("mine", records=[]))
     0
@@ -95,6 +98,8 @@ class Dataset:
     skipped: int = 0
     origin: tuple[Any, ...] = ()
     self_described: bool = False
+    has_images: bool = True
+    opened_by: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -110,11 +115,25 @@ class Dataset:
         >>> two.fingerprint() == three.fingerprint()
         False
         """
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr(self.origin).encode())
         for record in () if self.self_described else self.records:
             sizes = [_size(file) for file in record.files]
             digest.update(repr((record.id, record.candidates, sizes)).encode())
         return digest.hexdigest()
+
+
+def digest(value: Any) -> str:
+    """What stands for a long list in a data set's `origin`, which is kept."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()
+
+
+def no_image() -> np.ndarray:
+    """The image of a row of a data set that has none."""
+    raise BadRecord("the data set has no images")
 
 
 def _size(file: Path) -> int | None:

@@ -372,6 +372,7 @@ def validate(
                 _check_cam(model, layer)
 
 
+@functools.lru_cache(maxsize=8)  # A run may be made of many calls.
 def _check_cam(model: Any, layer: str) -> None:
     """Tries `cam`'s condition on random activations, with the head alone."""
     x = _one_image(model)

@@ -78,9 +78,9 @@ def published_weights(name: str) -> list[dict[str, str]]:
       name: Of a network, as `jaxcam.models.names()` has it.
 
     Returns:
-      A record for each set of weights, all text: `model`, `weights` (what `load` takes),
-      where they come from, `commit` and `sha256`, `licence`, `classes`, and what the
-      network expects of images.
+      A record for each set of weights, all text: `model`, `weights` (what `load`
+      takes), where they come from, `commit` and `sha256`, `licence`, `classes`, and
+      what the network expects of images.
 
     Raises:
       ValueError: There is no such network.

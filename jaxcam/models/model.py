@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -81,6 +82,25 @@ class Model:
     class_to_output: np.ndarray | None = None
     trained: bool = True
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What its answers depend on, for manifests: JSON values.
+
+        Beside where the parameters come from: what is done to images, which layers are
+        tapped where none is named, and what the outputs are called.
+        """
+        outputs = (
+            None if self.class_to_output is None else self.class_to_output.tolist()
+        )
+        classes = repr((self.class_names, outputs)).encode()
+        return {
+            **self.provenance,
+            "input": dataclasses.asdict(self.input),
+            "layers": {"default": self.default_layer, "cam": self.cam_layer},
+            "label_set": self.label_set,
+            "classes": hashlib.sha256(classes).hexdigest()[:16],
+        }
 
     def apply(
         self,

@@ -351,10 +351,10 @@ class _Plan:
 
     def _batches(self, images: range) -> Iterator[Mapping[str, Any]]:
         scientific = self.manifest["scientific"]
-        about = self.manifest.get("operational", {})
+        about = storage.model_input(self.manifest)
         return data.batches(
             self.dataset,
-            size=tuple(about.get("grid") or (224, 224)),
+            size=tuple(about.get("size") or (224, 224)),
             batch_size=self.batch_size,
             geometry=scientific.get("geometry", "squash"),
             border="ignore",

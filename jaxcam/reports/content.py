@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from jaxcam import boxes_and_masks, comparison, data, results, summaries, tables
+from jaxcam import (
+    boxes_and_masks,
+    comparison,
+    data,
+    results,
+    storage,
+    summaries,
+    tables,
+)
 from jaxcam.reports import (
     appendix,
     choosing,
@@ -124,5 +132,5 @@ def chosen_images(
 
 
 def _input_size(result: results.Result) -> tuple[int, int]:
-    grid = result.manifest.get("operational", {}).get("grid")
-    return tuple(grid) if grid else DEFAULT_SIZE
+    size = storage.model_input(result.manifest).get("size")
+    return tuple(size) if size else DEFAULT_SIZE

@@ -258,11 +258,12 @@ def test_rows_are_read_ahead_but_not_far():
             break
         time.sleep(0.02)
     time.sleep(0.1)
-    assert 4 < len(read) <= 4 + pipeline.BATCHES_AHEAD * 4 + 2
+    ahead = max(pipeline.BATCHES_AHEAD, pipeline.THREADS)
+    assert 4 < len(read) <= 4 * (2 + ahead)
     before = len(read)
     stream.close()
     time.sleep(0.1)
-    assert len(read) <= before + pipeline.THREADS
+    assert len(read) <= before + 4 * pipeline.THREADS
 
 
 def test_threads_end_with_the_stream():

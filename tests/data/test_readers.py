@@ -117,7 +117,7 @@ def test_reasons_are_short(tmp_path, write, picture, monkeypatch):
     def fail(image):
         raise RuntimeError("x" * 1000 + "\nand more")
 
-    monkeypatch.setattr(readers, "_rgb", fail)
+    monkeypatch.setattr(readers, "rgb", fail)
     with pytest.raises(BadRecord, match=r"decoded: x+$"):
         readers.read_image(write(tmp_path / "a.png", picture()))
 

@@ -1,6 +1,7 @@
 """COCO's instances: polygons, run lengths, crowds."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -131,11 +132,71 @@ def test_rows_are_images_and_classes(folder):
     np.testing.assert_array_equal(batch["mask"][1], SQUARE)
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"segmentation": None}, "it has no segmentation"),
+        ({"segmentation": [[1, 2, 3]]}, "a polygon of 3 numbers"),
+        ({"segmentation": [[1, 2, "x", 3, 4, 5]]}, "could not convert"),
+        ({"segmentation": {"size": [8, 10], "counts": [1, "a"]}}, "unsupported"),
+        ({"segmentation": {"size": [8, 10], "counts": "\u007f"}}, "among packed"),
+        ({"bbox": [1, 2]}, "not enough values"),
+        ({"bbox": None}, "not iterable"),
+    ],
+)
+def test_an_instance_that_cannot_be_read_is_an_invalid_row(folder, change, reason):
+    path = folder / "annotations" / "instances_val2017.json"
+    listed = json.loads(path.read_text())
+    listed["annotations"][0] |= change
+    path.write_text(json.dumps(listed))
+    dataset = data.open_dataset(folder)
+    assert [r.id for r in dataset.records] == ["a#person", "a#dog", "b#person"]
+    with pytest.raises(data.BadRecord, match=f"instance cannot be read.*{reason}"):
+        dataset.records[1].truth()
+
+
+def test_what_is_kept_of_a_list_is_no_larger_than_the_list(tmp_path):
+    """Not five times that, as its numbers would be as objects of Python."""
+    (tmp_path / "annotations").mkdir()
+    corners = np.random.default_rng(0).uniform(0, 600, (2000, 200)).round(2)
+    instances = [
+        {"image_id": i, "category_id": 1, "bbox": [0, 0, 1, 1], "segmentation": [own]}
+        for i, own in enumerate(corners.tolist())
+    ]
+    images = [
+        {"id": i, "file_name": f"{i}.jpg", "height": 480, "width": 640}
+        for i in range(2000)
+    ]
+    kinds = [{"id": 1, "name": "cat"}]
+    path = tmp_path / "annotations" / "instances_val.json"
+    listed = {"images": images, "annotations": instances, "categories": kinds}
+    path.write_text(json.dumps(listed))
+    tracemalloc.start()
+    try:
+        dataset = readers_coco.coco(tmp_path)
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(dataset) == 2000
+    size = path.stat().st_size
+    assert kept < 2.5 * size
+    assert peak < 5 * size
+
+
+def test_another_list_of_the_same_length_is_another_data_set(folder):
+    before = data.open_dataset(folder).fingerprint()
+    path = folder / "annotations" / "instances_val2017.json"
+    path.write_text(path.read_text().replace("[0, 0, 1, 1]", "[0, 0, 2, 1]"))
+    assert data.open_dataset(folder).fingerprint() != before
+
+
 def test_a_list_that_is_none_is_refused(folder):
     path = folder / "annotations" / "instances_val2017.json"
-    path.write_text("{}")
-    with pytest.raises(ValueError, match="no list of COCO's instances"):
-        data.open_dataset(folder)
+    text = path.read_text()
+    for content in ("{}", "[]", text[: len(text) // 2], text.replace("image_id", "i")):
+        path.write_text(content)
+        with pytest.raises(ValueError, match=r"val2017\.json is no list of COCO's"):
+            data.open_dataset(folder)
     path.with_name("instances_train2017.json").write_text("{}")
     with pytest.raises(ValueError, match="keep one split"):
         data.open_dataset(folder, layout="coco")

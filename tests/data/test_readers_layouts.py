@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+import jaxcam
 from jaxcam import data
 from jaxcam.data import readers, readers_pets
 
@@ -37,6 +38,9 @@ def test_pets_as_published(pets):
     (folder / "annotations").mkdir()
     shutil.move(folder / "trimaps", folder / "annotations" / "trimaps")
     (folder / "annotations" / "trimaps" / "._pug_1.png").write_bytes(b"of a Mac")
+    heads = folder / "annotations" / "xmls"
+    heads.mkdir()
+    (heads / "pug_1.xml").write_text("<annotation/>")  # Of its head: not read.
     (folder / "images" / "pug_1.mat").write_bytes(b"")
     (folder / "annotations" / "list.txt").write_text(
         "#Image CLASS-ID SPECIES BREED ID\n#ID: 1:37 class ids\n"
@@ -49,6 +53,7 @@ def test_pets_as_published(pets):
     assert dataset.records[1].candidates == tuple(range(151, 269))
     assert dataset.skipped == 2  # A .mat file, and Bengal_2, which is not in the list.
     assert dataset.records[1].truth().border.any()
+    assert dataset.records[1].truth().boxes is None  # That of the trimap.
     with pytest.raises(data.BadRecord, match="the image is missing"):
         dataset.records[2].image()
     with pytest.raises(ValueError, match="use labels='coarse'"):
@@ -147,6 +152,42 @@ def test_opening_says_what_was_looked_for(tmp_path):
         data.open_dataset(tmp_path, layout="folder")
     with pytest.raises(ValueError, match="no folder of images"):
         data.open_dataset(tmp_path, layout="classes")
+
+
+@pytest.mark.parametrize("layout", ["pets", "folder", "coco", "voc_boxes"])
+def test_a_layout_without_a_row_is_refused_by_those_who_need_one(tmp_path, layout):
+    if layout == "pets":
+        (tmp_path / "annotations").mkdir()
+        (tmp_path / "annotations" / "list.txt").write_text("# nothing\n")
+    elif layout == "folder":
+        (tmp_path / "images").mkdir()
+    elif layout == "coco":
+        (tmp_path / "annotations").mkdir()
+        listed = '{"images": [], "annotations": [], "categories": []}'
+        (tmp_path / "annotations" / "instances_val.json").write_text(listed)
+    else:
+        (tmp_path / "Annotations").mkdir()
+        (tmp_path / "JPEGImages").mkdir()
+    dataset = data.open_dataset(tmp_path)
+    assert len(dataset) == 0
+    with pytest.raises(ValueError, match="has no images; give another"):
+        jaxcam.evaluate(jaxcam.models.load("shapes_net"), dataset)
+    with pytest.raises(ValueError, match="has no rows; give another"):
+        jaxcam.score(np.zeros((0, 2, 2), np.float32), dataset)
+
+
+def test_a_data_set_says_how_it_is_opened_again(pets, monkeypatch):
+    folder = pets()
+    monkeypatch.chdir(folder.parent)
+    for spec in (folder.name, f"oxford_pets:{folder.name}"):
+        first = data.open_dataset(spec, labels="exact")
+        with monkeypatch.context() as elsewhere:
+            elsewhere.chdir("/")
+            again = data.open_dataset(**first.opened_by)
+        assert again.fingerprint() == first.fingerprint()
+    shapes = data.open_dataset("shapes:test,seed=3", length=2)
+    again = data.open_dataset(**shapes.opened_by)
+    assert again.fingerprint() == shapes.fingerprint()
 
 
 def test_a_layout_can_be_forced(pets):

@@ -1,5 +1,7 @@
 """Label images as data sets: rows of (image, class), and maps found for them."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -43,6 +45,23 @@ def test_voc_has_a_row_for_each_image_and_class(voc):
         dataset.records[2].truth()
 
 
+def test_a_missing_image_is_not_taken_for_a_black_one(voc):
+    (voc / "JPEGImages" / "2007_1.jpg").unlink()
+    dataset = data.open_dataset(voc)
+    assert dataset.has_images
+    (batch,) = data.batches(dataset, size=(6, 8), batch_size=3)
+    assert batch["reason"][:2] == ["the image is missing"] * 2
+    (batch,) = data.batches(dataset, size=(6, 8), batch_size=3, images=False)
+    assert batch["valid"].tolist() == [True, True, False]  # Its truth is there.
+
+
+def test_truth_without_images_is_not_evaluated(voc):
+    shutil.rmtree(voc / "JPEGImages")
+    model = jaxcam.models.load("shapes_net")
+    with pytest.raises(ValueError, match="is truth without images"):
+        jaxcam.evaluate(model, voc)
+
+
 def test_labels_that_voc_has_not_make_an_invalid_row(voc, write):
     write(voc / "SegmentationClass" / "2007_4.png", np.full((6, 8), 30, np.uint8))
     dataset = data.open_dataset(voc)
@@ -70,7 +89,10 @@ def test_imagenet_s(tmp_path, write):
     assert (first.object.sum(), second.object.sum()) == (6, 1)
     assert first.border.sum() == 7
     np.testing.assert_array_equal(first.boxes, [[1, 1, 3, 4]])
-    assert dataset.records[0].image().shape == (5, 7, 3)
+    assert dataset.records[0].shape() == (5, 7)
+    assert not dataset.has_images
+    with pytest.raises(data.BadRecord, match="has no images"):
+        dataset.records[0].image()
 
 
 def test_maps_are_found_by_image_and_class(voc):

@@ -1,9 +1,11 @@
 import importlib
+import io
 import sys
 import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxcam
 from jaxcam import data
@@ -191,16 +193,50 @@ def test_what_is_not_there_is_named(prepared, tmp_path, monkeypatch):
         data.open_dataset("tfds:boxes")
 
 
+class Altered:
+    """A source whose every example is the first, with other values."""
+
+    def __init__(self, dataset, **values):
+        self.example = {**dataset.records.source[0], **values}
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        return self.example
+
+
+def altered(dataset, **values):
+    rows = dataset.records
+    (row,) = type(rows)(Altered(dataset, **values), rows.family, rows.split)
+    return row
+
+
 def test_a_damaged_picture_is_a_bad_row(prepared):
-    dataset = data.open_dataset(f"tfds:boxes,data_dir={prepared}")
+    """Whatever decoders raise, and the reason is the same in every run."""
+    dataset = data.open_dataset(f"tfds:oxford_iiit_pet,data_dir={prepared}")
+    with pytest.raises(records.BadRecord, match="identify image file these bytes"):
+        altered(dataset, image=b"nothing").image()
+    good = np.frombuffer(dataset.records.source[0]["image"], np.uint8)
+    rng, refused = np.random.default_rng(0), 0
+    for _ in range(60):
+        bad = good[: rng.integers(1, len(good) + 1)].copy()
+        bad[rng.integers(0, len(bad), 4)] = rng.integers(0, 256, 4)
+        row = altered(dataset, image=bad.tobytes(), segmentation_mask=bad.tobytes())
+        for read in (row.image, row.shape, row.truth):
+            try:
+                read()
+            except records.BadRecord:
+                refused += 1
+    assert refused > 60
 
-    class Damaged:
-        def __len__(self):
-            return 1
 
-        def __getitem__(self, index):
-            return {**dataset.records.source[0], "image": b"nothing"}
-
-    rows = type(dataset.records)(Damaged(), "boxes", "train")
-    with pytest.raises(records.BadRecord, match="cannot be decoded"):
-        rows[0].image()
+def test_masks_with_a_palette_are_its_numbers(prepared):
+    dataset = data.open_dataset(f"tfds:oxford_iiit_pet,data_dir={prepared}")
+    picture = Image.fromarray(np.array([[1, 2, 3]], np.uint8), mode="P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    truth = altered(dataset, segmentation_mask=file.getvalue()).truth()
+    np.testing.assert_array_equal(truth.object, [[True, False, False]])
+    np.testing.assert_array_equal(truth.border, [[False, False, True]])

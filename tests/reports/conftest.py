@@ -73,7 +73,7 @@ def made_up(seed=0, images=IMAGES, methods=METHODS, model="shapes_net", evil=Tru
     side = np.where(stored, 4, 0).astype(np.int32)
     columns |= {"saliency_height": side, "saliency_width": side}
     scientific = {
-        "model": {"name": model, "trained": True},
+        "model": {"name": model, "trained": True, "input": {"size": [64, 64]}},
         "data": {
             "name": f"shapes:test,n={images}",
             "fingerprint": dataset.fingerprint(),
@@ -85,7 +85,7 @@ def made_up(seed=0, images=IMAGES, methods=METHODS, model="shapes_net", evil=Tru
         "border": "ignore",
         "explained": "label",
     }
-    operational = {"note": EVIL, "grid": [64, 64]}
+    operational = {"note": EVIL}
     manifest = {"scientific": scientific, "operational": operational}
     return results.Result.from_columns(columns, manifest)
 
