@@ -89,6 +89,10 @@ class Model:
 
         Beside where the parameters come from: what is done to images, which layers are
         tapped where none is named, and what the outputs are called.
+
+        >>> net = jaxcam.models.load("shapes_net")
+        >>> net.description["input"]["size"], net.description["layers"]["cam"]
+        ((64, 64), 'features.13')
         """
         outputs = (
             None if self.class_to_output is None else self.class_to_output.tolist()
