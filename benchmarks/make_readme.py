@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from benchmarks import _performance
+from benchmarks import _performance, _scale_tables
 from jaxcam import catalogue, definitions, registry
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,11 +162,17 @@ def zoo_tables(report: dict) -> str:
     return "\n\n".join(parts)
 
 
+def _reports(question: str, device: str = "*") -> list[dict]:
+    """What a benchmark left, device by device."""
+    found = sorted(RESULTS.glob(f"{device}/{question}.json"))
+    return [json.loads(path.read_text("utf-8")) for path in found]
+
+
 def written() -> dict[Path, str]:
     """Every file that has generated parts, as it has to be."""
     package = ROOT / "jaxcam"
     measured = _performance.measurements(RESULTS)
-    zoo = json.loads(next(iter(sorted(RESULTS.glob("*/zoo.json")))).read_text("utf-8"))
+    zoo = _reports("zoo")[0]
     generated = {
         ROOT / "README.md": {
             "metrics": catalogue.metric_families_markdown(),
@@ -181,6 +187,11 @@ def written() -> dict[Path, str]:
             "faithfulness": faithfulness_table(),
             "metrics": metrics_table(),
             "zoo": zoo_tables(zoo),
+            "throughput": _scale_tables.throughput_tables(_reports("throughput")),
+            "scaling": _scale_tables.scaling_table(_reports("scaling")[0]),
+            "estimate": _scale_tables.estimate(
+                _reports("throughput", "nvidia-h200")[0]
+            ),
         },
     }
     files = {
