@@ -90,30 +90,36 @@ def _point(
     if words.missing(value):
         return
     held = _held(value)
-    marker = "o" if held == value else "<" if value < 0 else ">"
+    if held == value:
+        axes.scatter([value], [place], color=colour, label=label, zorder=2)
+        return
+    # Two that leave by one side stand above and below their line.
+    place += 0.2 if colour == MASK else -0.2
+    marker = "<" if value < 0 else ">"
     axes.scatter([held], [place], color=colour, marker=marker, label=label, zorder=2)
-    if held != value:
-        # Two that leave by one side stand above and below their line.
-        above = colour == BOX
-        axes.annotate(
-            f"{value:.1f}",
-            (held, place),
-            xytext=(6 if value < 0 else -6, 5 if above else -5),
-            textcoords="offset points",
-            ha="left" if value < 0 else "right",
-            va="bottom" if above else "top",
-            fontsize=7,
-            color=colour,
-        )
+    axes.annotate(
+        f"{value:.1f}",
+        (held, place),
+        xytext=(7 if value < 0 else -7, 0),
+        textcoords="offset points",
+        ha="left" if value < 0 else "right",
+        va="center",
+        fontsize=7,
+        color=colour,
+    )
 
 
 def ring_figure(found: words.Found) -> Any:
-    """Energy in the ring beside the share of the score lost without it."""
+    """Energy in the ring beside the share of the score lost without it.
+
+    A dashed line shows what the uniform map holds there.
+    """
     from matplotlib import figure
 
     shown = [e for e in found["causal"] if e["network"] == "all"]
     fills = list(dict.fromkeys(e["fill"] for e in shown))
-    made = figure.Figure(figsize=(3 * max(len(fills), 1), 2.8), layout="constrained")
+    uniform = {r["fill"]: r["uniform"]["ring"] for r in found["later"]["causal"]}
+    made = figure.Figure(figsize=(3 * max(len(fills), 1), 3.1), layout="constrained")
     panels = made.subplots(1, max(len(fills), 1), sharey=True, squeeze=False)[0]
     for axes, fill in zip(panels, fills, strict=True):
         groups = [e for e in shown if e["fill"] == fill]
@@ -129,6 +135,10 @@ def ring_figure(found: words.Found) -> Any:
                     s=18,
                     label=label if place == 0 else None,
                 )
+        if fill in uniform:
+            (flat,) = _drawn(uniform[fill], ("estimate",))
+            label = "energy of the uniform map"
+            axes.axhline(flat, color="0.5", linestyle="--", linewidth=0.8, label=label)
         names = [e["breed"].replace("_", " ") for e in groups]
         axes.set_xticks(range(len(names)), names, fontsize=7, rotation=25)
         axes.set_xlim(-0.6, len(names) - 0.4)
@@ -137,7 +147,8 @@ def ring_figure(found: words.Found) -> Any:
         axes.tick_params(axis="y", labelsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("share in the ring", fontsize=8)
-    panels[0].legend(fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    made.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     return made
 
 
