@@ -68,7 +68,7 @@ def measured(
         "moved": off_centre(above, moved, methods, clusters, places, **options),
         "copies": copies(made, methods[0]),
         "causal": causal(made.base, clusters, methods, **options),
-        "border": float(np.nanmean(places[0][:, 4])),
+        "border": _mean(places[0][:, 4]),
         "coverage": coverage(breeds, seed=seed),
     }
 

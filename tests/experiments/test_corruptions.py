@@ -66,7 +66,7 @@ def planted_scores(value, n):
 
 
 def test_intact_maps_are_held_against_corrupted_ones_in_both_versions(monkeypatch):
-    """Intact maps have 1 on boxes and 3 on masks, corrupted ones 0.5 and 0."""
+    """Intact maps have 1 on boxes and 3 on masks, corrupted ones 0.5 and -3."""
     seen = []
 
     def maps_of(network, dataset, *, other=False):
@@ -80,7 +80,7 @@ def test_intact_maps_are_held_against_corrupted_ones_in_both_versions(monkeypatc
         first = maps["cam"]
         intact = first[0, 0, 0] == 2.0 and first[0, 1, 1] == 0.0
         rolled = np.random.default_rng(1).permutation(len(dataset))
-        whole = planted_scores((1.0, 3.0) if intact else (0.5, 0.0), len(dataset))
+        whole = planted_scores((1.0, 3.0) if intact else (0.5, -3.0), len(dataset))
         if intact:
             return whole
         return dataclasses.replace(whole, values=whole.values[rolled])
@@ -94,6 +94,6 @@ def test_intact_maps_are_held_against_corrupted_ones_in_both_versions(monkeypatc
     for key in (("shapes", "shifted"), ("two objects", "the other object's")):
         e = named[key]
         assert e["box"] == pytest.approx(0.5 / np.sqrt(2), abs=0.1)
-        assert e["mask"] == pytest.approx(3 / np.sqrt(2), abs=0.4)
+        assert e["mask"] == pytest.approx(6 / np.sqrt(2), abs=0.6)
         assert e["low"] > 0
     assert [name for _, name in seen].count("other") == 1
