@@ -9,6 +9,10 @@ from __future__ import annotations
 from jaxcam.experiments import later, words
 
 
+AS_SAID = 0.93
+"""Coverage from which a nominal 95 % interval is not called too narrow."""
+
+
 def signs(found: words.Found) -> str:
     """What the signs of d' do to the primary endpoint."""
     effect, more = found["primary"], found["later"]
@@ -132,7 +136,7 @@ def moved(found: words.Found) -> str:
     said = (
         "the crops move the objects off the centre"
         if held
-        else "the crops do not do that, for a long box becomes the whole crop"
+        else "the crops do not move objects off the centre, for a long box fills its crop"
     )
     text = (
         f"{said}: the median distance of the box from the centre went from "
@@ -289,10 +293,15 @@ def coverage(found: words.Found) -> str:
     if not rows:
         return "with a single breed there are none."
     covered = [row["covered"] for row in rows]
-    sds = ", ".join(f"{row['breed_sd']:g}" for row in rows)
+    sds = words.listed([f"{row['breed_sd']:g}" for row in rows])
+    reading = (
+        "It is too narrow; a verdict whose interval ends near zero is not to be relied "
+        "on."
+        if min(covered) < AS_SAID
+        else "It is about as wide as it says."
+    )
     return (
         "in simulated data with breeds of these sizes a nominal 95 % interval covered "
         f"the truth in {words.share(min(covered))} to {words.share(max(covered))} of "
-        f"cases, with breeds that differ by {sds} deviations between images. It is "
-        "too narrow; a verdict whose interval ends near zero is not to be relied on."
+        f"cases, with breeds that differ by {sds} deviations between images. {reading}"
     )

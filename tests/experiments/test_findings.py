@@ -248,7 +248,7 @@ def test_rankings_differ_clearly_or_not():
 
 def test_crops_are_said_to_move_objects_only_if_they_do():
     found = results()
-    assert "the crops do not do that" in afterwards.moved(found)
+    assert "the crops do not move objects off" in afterwards.moved(found)
     assert "On the 3 images" in afterwards.moved(found)
     found["later"]["moved"]["all"] |= {"after": 0.3, "nearer": 0.1}
     assert "the crops move the objects off" in afterwards.moved(found)
@@ -290,6 +290,9 @@ def test_the_ring_is_held_against_evidence_and_the_uniform_map():
 def test_limits_say_how_often_intervals_hold():
     said = findings.limits(results())
     assert "covered the truth in 81 % to 84 % of cases" in said
+    assert "too narrow" in said
+    wide = [{"breed_sd": 0.0, "covered": 0.95}]
+    assert "as wide as it says" in findings.limits(results(changes={"coverage": wide}))
     assert "there are none" in findings.limits(results(changes={"coverage": []}))
 
 
