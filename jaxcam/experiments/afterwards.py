@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from jaxcam.experiments import later, words
 
-
 AS_SAID = 0.93
 """Coverage from which a nominal 95 % interval is not called too narrow."""
 
@@ -136,7 +135,7 @@ def moved(found: words.Found) -> str:
     said = (
         "the crops move the objects off the centre"
         if held
-        else "the crops do not move objects off the centre, for a long box fills its crop"
+        else "the crops do not move objects off the centre, for long boxes fill them"
     )
     text = (
         f"{said}: the median distance of the box from the centre went from "
