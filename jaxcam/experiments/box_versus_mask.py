@@ -48,7 +48,7 @@ class Options:
 def run(options: Options) -> dict[str, Any]:
     """Makes the runs, measures, writes `results.json`, `report.md` and figures."""
     from jaxcam import data
-    from jaxcam.experiments import findings, runs, study
+    from jaxcam.experiments import figures, findings, runs, study
 
     def say(text: str) -> None:
         sys.stderr.write(text + "\n")
@@ -70,16 +70,23 @@ def run(options: Options) -> dict[str, Any]:
         say=say,
     )
     options.out.mkdir(parents=True, exist_ok=True)
-    write(options.out / "results.json", found)
+    found = write(options.out / "results.json", found)
     report = findings.report(found)
     (options.out / "report.md").write_text(report, encoding="utf-8")
-    for name in findings.draw(found, options.out):
+    for name in figures.draw(found, options.out):
         say(f"wrote {name}")
     return found
 
 
-def write(path: Path, found: dict[str, Any]) -> None:
-    """Results as small JSON: numbers to four digits, undefined ones null."""
+def write(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    """Results as small JSON: numbers to six significant digits, undefined ones null.
+
+    Significant digits rather than decimals, so that the end of an interval keeps its
+    sign, which decides a verdict.
+
+    Returns:
+      What the file holds.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
@@ -87,10 +94,12 @@ def write(path: Path, found: dict[str, Any]) -> None:
         if isinstance(value, list | tuple):
             return [plain(inner) for inner in value]
         if isinstance(value, float):
-            return None if value != value else round(value, 4)
+            return None if value != value else float(f"{value:.6g}")
         return value
 
-    path.write_text(json.dumps(plain(found), indent=1) + "\n", encoding="utf-8")
+    held = plain(found)
+    path.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
+    return held
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

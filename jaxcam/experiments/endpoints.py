@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,38 +40,74 @@ def effect_difference(
     Returns:
       `estimate`, `low` and `high` of d'(mask) - d'(box), meaned over explanations and
       metrics; `box` and `mask`, the mean d' of each; `metrics`, the same for each
-      metric; `explanations`, float[P] means over metrics; `n_pairs`,
-      pairs of explanation and metric for which both are defined, and `n_left_out`.
+      metric; `explanations`, float[P] means over metrics; `n_pairs`, pairs of
+      explanation and metric for which both are defined, and `n_left_out`.
+    """
+    effects = drawn_effects(box, mask, clusters, resamples=resamples, seed=seed)
+    by_metric = [contrast(effects[..., k : k + 1]) for k in range(effects.shape[-1])]
+    whole = contrast(effects)
+    gain = effects[0, 1] - effects[0, 0]
+    return {
+        **whole,
+        "n": len(box),
+        "n_clusters": len(np.unique(clusters)),
+        "n_left_out": gain.size - whole["n_pairs"],
+        "metrics": by_metric,
+        "explanations": defined_mean(gain, axis=1).tolist(),
+    }
+
+
+def drawn_effects(
+    box: np.ndarray,
+    mask: np.ndarray,
+    clusters: np.ndarray,
+    *,
+    resamples: int = statistics.RESAMPLES,
+    seed: int = 0,
+) -> np.ndarray:
+    """D' of both versions, of the data and of resamples.
+
+    Args:
+      box: float[n, P, K], as in `effect_difference`.
+      mask: float[n, P, K].
+      clusters: int[n].
+      resamples: Of the bootstrap.
+      seed: Of the bootstrap.
+
+    Returns:
+      float64[1 + resamples, 2, P, K]; NaN for both versions where the data define only
+      one of them.
     """
     n, explanations, metrics = box.shape
+    few = clusters.max(initial=0) < 1  # Draws of one cluster do not vary.
     both = np.stack([box, mask], axis=1).reshape(n, -1)
     effects = statistics.drawn_effect_sizes(
-        both, clusters, resamples=resamples, seed=seed
+        both, clusters, resamples=0 if few else resamples, seed=seed
     ).reshape(-1, 2, explanations, metrics)
     defined = ~np.isnan(effects[0]).any(axis=0)
-    effects = np.where(defined, effects, np.nan)
-    gain = effects[:, 1] - effects[:, 0]
-    by_metric = defined_mean(gain, axis=1)
-    whole = defined_mean(gain.reshape(len(gain), -1), axis=1)
-    versions = defined_mean(effects[0], axis=1)
-    levels = defined_mean(effects[0].reshape(2, -1), axis=1)
+    return np.where(defined, effects, np.nan)
+
+
+def contrast(effects: np.ndarray, chosen: np.ndarray | None = None) -> dict[str, Any]:
+    """Mean of the mask version less that of the box version, over pairs.
+
+    Args:
+      effects: float[1 + resamples, 2, P, K], from `drawn_effects`.
+      chosen: bool[P, K], pairs of explanation and metric that count; `None` for all.
+
+    Returns:
+      `estimate`, `low`, `high`; `box` and `mask`, the mean of each; `n_pairs`, how many
+      pairs are defined.
+    """
+    if chosen is not None:
+        effects = np.where(chosen, effects, np.nan)
+    levels = defined_mean(effects.reshape(*effects.shape[:2], -1), axis=2)
+    gain = (effects[:, 1] - effects[:, 0]).reshape(len(effects), -1)
     return {
-        **_interval(whole),
-        "box": float(levels[0]),
-        "mask": float(levels[1]),
-        "n": n,
-        "n_clusters": len(np.unique(clusters)),
-        "n_pairs": int(defined.sum()),
-        "n_left_out": int((~defined).sum()),
-        "metrics": [
-            {
-                "box": float(versions[0, k]),
-                "mask": float(versions[1, k]),
-                **_interval(by_metric[:, k]),
-            }
-            for k in range(metrics)
-        ],
-        "explanations": defined_mean(gain[0], axis=1).tolist(),
+        **interval(defined_mean(gain, axis=1)),
+        "box": float(levels[0, 0]),
+        "mask": float(levels[0, 1]),
+        "n_pairs": int(np.sum(~np.isnan(gain[0]))),
     }
 
 
@@ -171,8 +208,12 @@ def defined_mean(values: np.ndarray, axis: int) -> np.ndarray:
         return np.nanmean(values, axis=axis)
 
 
-def _interval(drawn: np.ndarray) -> dict[str, float]:
-    """Estimate and percentile interval of the data's value and those of draws."""
+def interval(drawn: np.ndarray) -> dict[str, float]:
+    """Estimate and percentile interval of the data's value and those of draws.
+
+    Args:
+      drawn: float[1 + resamples], the data's value first.
+    """
     if not len(drawn[1:]) or np.isnan(drawn[0]):
         return {"estimate": float(drawn[0]), "low": np.nan, "high": np.nan}
     low, high = statistics.percentiles(drawn[1:], LEVEL)
@@ -221,4 +262,37 @@ def pooled_shares(
         reduce, clusters, resamples=0 if few else resamples, seed=seed
     )
     names = ("effect", "energy", "excess")
-    return {name: _interval(drawn[:, i]) for i, name in enumerate(names)}
+    return {name: interval(drawn[:, i]) for i, name in enumerate(names)}
+
+
+def cluster_coverage(
+    sizes: Sequence[int],
+    breed_sd: float,
+    *,
+    trials: int = 2000,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> float:
+    """How often a 95 % percentile interval that draws whole clusters holds the truth.
+
+    Values are normal around 0: a part that the images of a cluster share, and one of
+    each image with deviation 1. The quantity is their mean.
+
+    Args:
+      sizes: Images of each cluster.
+      breed_sd: Deviation of the shared part.
+      trials: Data sets made up.
+      resamples: Of each bootstrap.
+      seed: Of the data sets; the draws have one of their own.
+
+    Returns:
+      Share of the data sets whose interval covers 0.
+    """
+    n = np.asarray(sizes, float)[:, None]
+    shared, own = np.random.default_rng([seed, 1]).normal(size=(2, len(n), trials))
+    sums = n * breed_sd * shared + np.sqrt(n) * own
+    means = statistics.drawn_means(
+        sums, np.broadcast_to(n, sums.shape), resamples=resamples, seed=seed
+    )
+    low, high = statistics.percentiles(means[1:], LEVEL)
+    return float(np.mean((low <= 0) & (high >= 0)))

@@ -7,9 +7,13 @@ reading of a trimap's border is scored from its stored maps.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
-from jaxcam import evaluation, scoring
+from jaxcam import evaluation, scoring, storage
 from jaxcam import results as results_module
 from jaxcam.data import records
 from jaxcam.experiments import versions
@@ -27,6 +31,37 @@ SHARD = 64
 
 Parts = dict[str, results_module.Result]
 """For each method, the results that hold its rows."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Made:
+    """The runs of a study, by network.
+
+    Attributes:
+      base: Of the trained networks; the border does not count.
+      copies: Of their random copies.
+      foreground: The trained networks' maps with the border as object.
+      moved: Of the trained networks, on crops.
+    """
+
+    base: dict[str, Parts]
+    copies: dict[str, Parts]
+    foreground: dict[str, Parts]
+    moved: dict[str, Parts]
+
+    @functools.cached_property
+    def scores(self) -> tuple[dict[str, versions.Scores], ...]:
+        """The scores of the four, in the order of the attributes.
+
+        Raises:
+          ValueError: The runs hold different images; they are paired by position.
+        """
+        found = tuple(
+            {name: versions.scores(parts) for name, parts in kind.items()}
+            for kind in (self.base, self.copies, self.foreground, self.moved)
+        )
+        versions.same_images(*(s.ids for kind in found for s in kind.values()))
+        return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +122,14 @@ def rescored(
     """The same maps under another reading of the border, without the network.
 
     The centre and the uniform map are scored with the first method; floors that are
-    not compared with are left out.
+    not compared with are left out. A run's name tells the settings of the run whose
+    maps it scores, so that none is taken for that of other maps.
     """
     directory = _directory(plan, network, dataset)
+    source = _digest(storage.read_manifest(directory)["scientific"])
     parts: Parts = {}
     for method in methods:
-        out = directory.with_name(f"{directory.name}-{border}-{method}")
+        out = directory.with_name(f"{directory.name}-{border}-{method}-{source}")
         if (out / "summary.json").exists():
             parts[method] = results_module.load_run(out)
             continue
@@ -110,6 +147,11 @@ def rescored(
         )
     first = parts[methods[0]]
     return {**parts, "uniform": first, "centre": first}
+
+
+def _digest(settings: Any) -> str:
+    text = json.dumps(settings, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _directory(plan: Plan, network: model.Model, dataset: records.Dataset) -> Path:

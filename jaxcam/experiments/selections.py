@@ -117,3 +117,25 @@ def _box(truth: records.Truth) -> np.ndarray | None:
 def _cut(pixels: np.ndarray, window: Window) -> np.ndarray:
     y0, x0, y1, x1 = window
     return pixels[y0:y1, x0:x1]
+
+
+def places(dataset: records.Dataset) -> np.ndarray:
+    """Where the objects lie: their boxes as shares of the images' sides.
+
+    Returns:
+      float64[n, 5]: `y0, x0, y1, x1` of the tight box of all truth, and the share of
+      the image that is border; NaN for a row without truth.
+    """
+    return np.array([_place(record) for record in dataset.records])
+
+
+def _place(record: records.Record) -> list[float]:
+    try:
+        (height, width), truth = record.shape(), record.truth()
+    except records.BadRecord:
+        return [np.nan] * 5
+    box = _box(truth)
+    if box is None:
+        return [np.nan] * 5
+    border = 0.0 if truth.border is None else float(truth.border.mean())
+    return [*(box / [height, width, height, width]), border]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,12 @@ from jaxcam.data import records
 from jaxcam.experiments import (
     corruptions,
     endpoints,
+    later,
     networks,
     runs,
     selections,
     versions,
 )
-
-REFERENCE = "centre"
-"""The floor that knows most of photographs without having seen the network."""
 
 FEWEST = 20
 """Images of a breed that is shown on its own."""
@@ -60,91 +58,82 @@ def study(
     """
     part = selections.spread(dataset, limit)
     moved = selections.moved(part, seed=plan.seed)
-    breeds = [record.category for record in part.records]
-    base, copies, foreground, crops = {}, {}, {}, {}
+    made = runs.Made({}, {}, {}, {})
     for name in names:
         trained = networks.load(name, weights)
         copy = networks.randomised(trained, seed=plan.seed)
         options = {"methods": methods}
         say(f"{name}: explanations, and what the model says without each region")
-        base[name] = runs.explained(plan, trained, part, causal=True, **options)
+        made.base[name] = runs.explained(plan, trained, part, causal=True, **options)
         say(f"{name}: its random copy")
-        copies[name] = runs.explained(plan, copy, part, **options)
+        made.copies[name] = runs.explained(plan, copy, part, **options)
         say(f"{name}: the border as object")
-        foreground[name] = runs.rescored(plan, trained, part, **options)
+        made.foreground[name] = runs.rescored(plan, trained, part, **options)
         say(f"{name}: objects off the centre")
-        crops[name] = runs.explained(plan, trained, moved, **options)
+        made.moved[name] = runs.explained(plan, trained, moved, **options)
     say("measuring")
-    scores = {name: versions.scores(parts) for name, parts in base.items()}
-    _, clusters = np.unique(breeds, return_inverse=True)
-    options = {"clusters": clusters, "seed": plan.seed, "resamples": resamples}
-    above = _above_floor(scores, methods)
-    random_copies = {name: versions.scores(parts) for name, parts in copies.items()}
+    breeds = [record.category for record in part.records]
+    where = selections.places(part), selections.places(moved)
+    options = {"methods": methods, "seed": plan.seed, "resamples": resamples}
+    construct = []
+    if shapes:
+        network = jaxcam.models.load("shapes_net")
+        construct = corruptions.construct_test(network, count=shapes, seed=plan.seed)
     return {
         "settings": _settings(dataset, part, breeds, names, methods, plan),
-        "metrics": list(versions.METRICS),
-        "explanations": [f"{n} {m}" for n in names for m in methods],
-        "primary": endpoints.effect_difference(*above, **options),
-        "primary_over_images": endpoints.effect_difference(
-            *above, **{**options, "clusters": np.arange(len(part))}
-        ),
-        "skill": endpoints.effect_difference(
-            *_above_floor(scores, methods, skill=True), **options
-        ),
-        "foreground": endpoints.effect_difference(
-            *_above_floor(
-                {name: versions.scores(p) for name, p in foreground.items()}, methods
-            ),
-            **options,
-        ),
-        "moved": endpoints.effect_difference(
-            *_above_floor(
-                {name: versions.scores(p) for name, p in crops.items()}, methods
-            ),
-            **options,
-        ),
-        "randomised": endpoints.effect_difference(
-            *_above_copy(scores, random_copies, methods), **options
-        ),
-        "cells": _cells(scores, methods),
-        "rankings": _rankings(scores, methods, plan.seed),
-        "settled": _settled(scores, methods, plan.seed),
-        "floors_won": _floors_won(scores, methods),
-        "causal": _causal(base, breeds, methods, plan.seed, resamples),
-        "construct": corruptions.construct_test(
-            jaxcam.models.load("shapes_net"), count=shapes, seed=plan.seed
-        )
-        if shapes
-        else [],
+        **measured(made, breeds, **options),
+        "construct": construct,
+        "later": later.measured(made, breeds, where, **options),
     }
 
 
-Pairs = tuple[np.ndarray, np.ndarray]
-"""Differences float64[n, P, K] of the box versions and of the mask versions."""
+def measured(
+    made: runs.Made,
+    breeds: Sequence[str],
+    *,
+    methods: Sequence[str] = versions.METHODS,
+    seed: int = 0,
+    resamples: int = statistics.RESAMPLES,
+) -> dict[str, Any]:
+    """Every endpoint of the design that needs nothing but the runs.
 
-
-def _above_floor(
-    scores: dict[str, versions.Scores], methods: Sequence[str], *, skill: bool = False
-) -> Pairs:
-    """Every explanation less the centre floor on the same image."""
-
-    def one(kind: str) -> np.ndarray:
-        requests = versions.version(kind)
-        columns = [
-            s.of(method, requests, skill=skill) - s.of(REFERENCE, requests, skill=skill)
-            for s in scores.values()
-            for method in methods
-        ]
-        return np.stack(columns, axis=1)
-
-    return one("box"), one("mask")
+    Args:
+      made: The runs.
+      breeds: Of each image; images of one are drawn together.
+      methods: Explanation methods.
+      seed: Of everything random.
+      resamples: Of the bootstrap.
+    """
+    scores, copies, foreground, moved = made.scores
+    clusters = np.unique(np.asarray(breeds), return_inverse=True)[1]
+    options = {"clusters": clusters, "seed": seed, "resamples": resamples}
+    images = {**options, "clusters": np.arange(len(breeds))}
+    difference = endpoints.effect_difference
+    above = versions.above_floor(scores, methods)
+    skill = versions.above_floor(scores, methods, skill=True)
+    as_object = versions.above_floor(foreground, methods)
+    return {
+        "metrics": list(versions.METRICS),
+        "explanations": [f"{name} {m}" for name in scores for m in methods],
+        "primary": difference(*above, **options),
+        "primary_over_images": difference(*above, **images),
+        "skill": difference(*skill, **options),
+        "foreground": difference(*as_object, **options),
+        "moved": difference(*versions.above_floor(moved, methods), **options),
+        "randomised": difference(*_above_copy(scores, copies, methods), **options),
+        "cells": _cells(scores, methods),
+        "rankings": _rankings(scores, methods, seed),
+        "settled": _settled(scores, methods, seed),
+        "floors_won": _floors_won(scores, methods),
+        "causal": _causal(made.base, breeds, methods, seed, resamples),
+    }
 
 
 def _above_copy(
-    scores: dict[str, versions.Scores],
-    copies: dict[str, versions.Scores],
+    scores: Mapping[str, versions.Scores],
+    copies: Mapping[str, versions.Scores],
     methods: Sequence[str],
-) -> Pairs:
+) -> versions.Pairs:
     """Every explanation less that of the network's random copy."""
 
     def one(kind: str) -> np.ndarray:
@@ -160,14 +149,14 @@ def _above_copy(
 
 
 def _cells(
-    scores: dict[str, versions.Scores], methods: Sequence[str]
+    scores: Mapping[str, versions.Scores], methods: Sequence[str]
 ) -> list[dict[str, Any]]:
     """D' of the metrics of regions for each predicted region and truth."""
     cells = []
     for cell in versions.CELLS:
         requests = [versions.column(m, *cell) for m in versions.REGION_METRICS]
         columns = [
-            s.of(method, requests) - s.of(REFERENCE, requests)
+            s.of(method, requests) - s.of(versions.REFERENCE, requests)
             for s in scores.values()
             for method in methods
         ]
@@ -179,19 +168,13 @@ def _cells(
     ]
 
 
-def _stacked(s: versions.Scores, methods: Sequence[str], kind: str) -> np.ndarray:
-    """float64[n, M, K] of one version."""
-    requests = versions.version(kind)
-    return np.stack([s.of(method, requests) for method in methods], axis=1)
-
-
 def _rankings(
-    scores: dict[str, versions.Scores], methods: Sequence[str], seed: int
+    scores: Mapping[str, versions.Scores], methods: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """Tau between and within versions, meaned over networks; spread over halvings."""
     found: dict[str, list[np.ndarray]] = {"between": [], "box": [], "mask": []}
     for s in scores.values():
-        box, mask = (_stacked(s, methods, kind) for kind in ("box", "mask"))
+        box, mask = (s.stacked(methods, kind) for kind in ("box", "mask"))
         for name, taus in endpoints.ranking_agreement(box, mask, seed=seed).items():
             found[name].append(taus)
     by_metric = {
@@ -210,19 +193,22 @@ def _rankings(
             for name, taus in whole.items()
         },
         "metrics": [
-            {name: float(taus[:, k].mean()) for name, taus in by_metric.items()}
+            {
+                name: float(endpoints.defined_mean(taus[:, k], axis=0))
+                for name, taus in by_metric.items()
+            }
             for k in range(len(versions.METRICS))
         ],
     }
 
 
 def _settled(
-    scores: dict[str, versions.Scores], methods: Sequence[str], seed: int
+    scores: Mapping[str, versions.Scores], methods: Sequence[str], seed: int
 ) -> dict[str, Any]:
     """Images until the ranking settles, for each network and metric."""
     return {
         name: {
-            kind: endpoints.images_to_settle(_stacked(s, methods, kind), seed=seed)
+            kind: endpoints.images_to_settle(s.stacked(methods, kind), seed=seed)
             for kind in ("box", "mask")
         }
         for name, s in scores.items()
@@ -230,7 +216,7 @@ def _settled(
 
 
 def _floors_won(
-    scores: dict[str, versions.Scores], methods: Sequence[str]
+    scores: Mapping[str, versions.Scores], methods: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Share of explanations and metrics whose mean is below that of each floor."""
     found: dict[str, dict[str, float]] = {}
@@ -249,7 +235,7 @@ def _floors_won(
 
 
 def _causal(
-    base: dict[str, runs.Parts],
+    base: Mapping[str, runs.Parts],
     breeds: Sequence[str],
     methods: Sequence[str],
     seed: int,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,12 @@ METHODS = (
 )
 
 FLOORS = ("uniform", "centre", "random", "sobel")
+
+REFERENCE = "centre"
+"""The floor that knows most of photographs without having seen the network."""
+
+Pairs = tuple[np.ndarray, np.ndarray]
+"""Differences float64[n, P, K] of the box versions and of the mask versions."""
 
 
 def column(metric: str, predicted: str, truth: str) -> str:
@@ -93,17 +99,27 @@ class Scores:
         values = self.skill if skill else self.values
         return values[:, self.methods.index(method)][:, where]
 
+    def stacked(self, methods: Sequence[str], kind: str) -> np.ndarray:
+        """float64[n, M, K] of the metrics' version "box" or "mask"."""
+        requests = version(kind)
+        return np.stack([self.of(method, requests) for method in methods], axis=1)
+
 
 def scores(parts: Mapping[str, results.Result]) -> Scores:
     """Collects the scores of methods.
 
     Args:
       parts: For each method, floors among them, the results that hold its rows.
+
+    Raises:
+      ValueError: The methods' rows are not of the same images.
     """
     requests = columns()
-    values, skills = [], []
+    values, skills, ids = [], [], []
     for method, result in parts.items():
-        valid = result.valid[result.rows_of(method)]
+        rows = result.rows_of(method)
+        valid = result.valid[rows]
+        ids.append(tuple(result.columns["id"][rows]))
         raw = [_turned(result, request, method) for request in requests]
         over = [
             result.values(f"{request}.skill", method)
@@ -113,15 +129,44 @@ def scores(parts: Mapping[str, results.Result]) -> Scores:
         ]
         for found, kept in ((raw, values), (over, skills)):
             kept.append(np.where(valid[:, None], np.stack(found, axis=1), np.nan))
-    first, result = next(iter(parts.items()))
+    same_images(*ids)
     return Scores(
         np.stack(values, axis=1),
         np.stack(skills, axis=1),
         tuple(parts),
         requests,
-        tuple(result.columns["id"][result.rows_of(first)]),
+        ids[0],
     )
+
+
+def same_images(*ids: Sequence[str]) -> None:
+    """Refuses rows that are to be paired by their position but are of other images.
+
+    Raises:
+      ValueError: The images differ, or their order.
+    """
+    if any(tuple(other) != tuple(ids[0]) for other in ids[1:]):
+        raise ValueError(
+            "Runs to be compared hold different images; remove them and run again."
+        )
 
 
 def _turned(result: results.Result, request: str, method: str) -> np.ndarray:
     return result.direction(request) * result.values(request, method).astype(float)
+
+
+def above_floor(
+    scores: Mapping[str, Scores], methods: Sequence[str], *, skill: bool = False
+) -> Pairs:
+    """Every explanation less the centre floor on the same image."""
+
+    def one(kind: str) -> np.ndarray:
+        requests = version(kind)
+        columns = [
+            s.of(method, requests, skill=skill) - s.of(REFERENCE, requests, skill=skill)
+            for s in scores.values()
+            for method in methods
+        ]
+        return np.stack(columns, axis=1)
+
+    return one("box"), one("mask")

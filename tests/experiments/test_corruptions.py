@@ -1,5 +1,7 @@
 """The construct test on truth that is exact."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -49,3 +51,49 @@ def test_corruption_is_seen_and_the_control_holds():
     for name, metric in zip(versions.METRICS, control["metrics"], strict=True):
         if name in versions.MAP_METRICS and not np.isnan(metric["estimate"]):
             assert metric["estimate"] == pytest.approx(0, abs=1e-4)
+
+
+def planted_scores(value, n):
+    """Box versions of all metrics at one value, mask versions at another."""
+    rng = np.random.default_rng(0)
+    columns = versions.columns()
+    noise = rng.normal(0, 1, (n, len(corruptions.METHODS), len(columns)))
+    means = [value[0 if "truth=box" in column else 1] for column in columns]
+    values = noise + np.array(means)
+    return versions.Scores(
+        values, values, corruptions.METHODS, columns, tuple(map(str, range(n)))
+    )
+
+
+def test_intact_maps_are_held_against_corrupted_ones_in_both_versions(monkeypatch):
+    """Intact maps have 1 on boxes and 3 on masks, corrupted ones 0.5 and -3."""
+    seen = []
+
+    def maps_of(network, dataset, *, other=False):
+        name = "other" if other else "intact"
+        maps = np.full((len(dataset), 4, 4), 1.0 if other else 0.0)
+        maps[:, 0, 0] = 2.0
+        seen.append((dataset.name, name))
+        return dict.fromkeys(corruptions.METHODS, maps)
+
+    def scored(maps, dataset, size):
+        first = maps["cam"]
+        intact = first[0, 0, 0] == 2.0 and first[0, 1, 1] == 0.0
+        rolled = np.random.default_rng(1).permutation(len(dataset))
+        whole = planted_scores((1.0, 3.0) if intact else (0.5, -3.0), len(dataset))
+        if intact:
+            return whole
+        return dataclasses.replace(whole, values=whole.values[rolled])
+
+    monkeypatch.setattr(corruptions, "maps_of", maps_of)
+    monkeypatch.setattr(corruptions, "scored", scored)
+    network = jaxcam.models.load("shapes_net")
+    found = corruptions.construct_test(network, count=64)
+    named = {(e["data"], e["corruption"]): e for e in found}
+    assert ("two objects", "the other object's") in named
+    for key in (("shapes", "shifted"), ("two objects", "the other object's")):
+        e = named[key]
+        assert e["box"] == pytest.approx(0.5 / np.sqrt(2), abs=0.1)
+        assert e["mask"] == pytest.approx(6 / np.sqrt(2), abs=0.6)
+        assert e["low"] > 0
+    assert [name for _, name in seen].count("other") == 1

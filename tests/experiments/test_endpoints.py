@@ -134,6 +134,41 @@ def test_a_clear_ranking_settles_at_once_and_noise_never_does():
     assert endpoints.images_to_settle(both) == [8, None]
 
 
+def test_a_ranking_has_settled_only_if_all_larger_sizes_have(monkeypatch):
+    """Of 8, 16 and 32 images the middle size fails: 8 did well by luck."""
+    taus = iter([1.0, 0.0, 1.0])
+    monkeypatch.setattr(
+        correlations, "kendall", lambda x, y: np.full((len(x), 1), next(taus))
+    )
+    assert endpoints.images_to_settle(scores(7, range(7), 0.1, n=40)) == [32]
+
+
+def test_a_single_cluster_gives_no_interval():
+    found = endpoints.effect_difference(
+        differences(8, 0.1, n=20), differences(9, 2.0, n=20), np.zeros(20, int)
+    )
+    assert found["estimate"] > 1
+    assert np.isnan(found["low"])
+    assert np.isnan(found["high"])
+
+
+def test_a_contrast_is_over_the_chosen_pairs():
+    effects = np.zeros((3, 2, 2, 2))
+    effects[:, 1, 0, 0] = [1.0, 0.5, 1.5]
+    chosen = np.array([[True, False], [False, True]])
+    found = endpoints.contrast(effects, chosen)
+    assert (found["box"], found["mask"], found["n_pairs"]) == (0.0, 0.5, 2)
+    assert found["estimate"] == 0.5
+    assert 0.25 <= found["low"] < found["high"] <= 0.75
+
+
+def test_few_unequal_clusters_are_covered_too_seldom_and_many_as_often_as_said():
+    few = endpoints.cluster_coverage([200, 200, 200, 20, 20, 18], 0.3, trials=500)
+    many = endpoints.cluster_coverage([5] * 60, 0.3, trials=500)
+    assert 0.7 < few < 0.87
+    assert 0.92 < many < 0.97
+
+
 def test_shares_are_pooled_over_images():
     drops, scores_ = np.array([0.1, 0.3, 9.0]), np.array([0.5, 0.5, 9.0])
     energies = np.array([0.2, 0.4, np.nan])

@@ -86,3 +86,22 @@ def test_crops_are_deterministic_and_move_objects_off_the_centre():
 def test_a_row_without_truth_stays():
     (record,) = selections.moved(dataset([(0, 0, 0, 0)])).records
     assert record.shape() == SHAPE
+
+
+def test_places_are_shares_of_the_sides():
+    whole = dataset([(10, 30, 20, 60), (0, 0, 0, 0)])
+    first, second = selections.places(whole)
+    expected = [10 / 40, 30 / 60, 20 / 40, 60 / 60, 1 / (40 * 60)]
+    np.testing.assert_allclose(first, expected)
+    assert np.isnan(second).all()
+
+
+def test_a_long_box_becomes_the_whole_crop():
+    """Why crops do not move every object: its axis has no room left."""
+    (crop,) = selections.moved(dataset([(2, 20, 38, 30)])).records
+    y0, x0, y1, x1, _ = selections.places(selections.moved(dataset([(2, 20, 38, 30)])))[
+        0
+    ]
+    assert (y0, y1) == (0, 1)
+    assert abs((x0 + x1) / 2 - 0.5) > 0.2
+    assert crop.shape()[0] == 36
