@@ -88,25 +88,13 @@ def batches(
     if geometry != "original":
         canvas = size
     elif canvas is None:
-        canvas = largest_shape(dataset)
+        canvas = dataset.largest_shape
     options = _Options(
         size, canvas, geometry, border, crop_fraction, interpolation, images
     )
     spans = [range(len(dataset))] if spans is None else spans
     rows = _padded(spans, batch_size, len(dataset))
     return _stream(_Reader(dataset, options, rows), batch_size, threads, workers)
-
-
-def largest_shape(dataset: records.Dataset) -> tuple[int, int]:
-    """The largest height and the largest width of a data set; reads only headers."""
-    height = width = 1
-    for record in dataset.records:
-        try:
-            shape = record.shape()
-        except records.BadRecord:
-            continue
-        height, width = max(height, shape[0]), max(width, shape[1])
-    return height, width
 
 
 @dataclasses.dataclass(frozen=True)
