@@ -15,6 +15,7 @@ from jaxcam import _spec, columns, statistics, storage, summaries
 DESCRIBING = (
     "index",
     "id",
+    "image",
     "method",
     "target",
     "target_name",
@@ -328,6 +329,7 @@ class Result:
         """Which rows are resampled together: those that are equal in a column.
 
         Clusters are numbered in the order of the data set, whatever the order of rows.
+        Where several rows are of one image, `id` stands for their column `image`.
 
         Args:
           column: Of the columns; "id" takes an image with all its targets as one.
@@ -344,6 +346,8 @@ class Result:
         """
         if column not in self.columns:
             raise ValueError(f"The results have no column {column!r}.")
+        if column == "id" and "image" in self.columns:
+            column = "image"
         if column not in self._clusters:
             order = np.argsort(self.columns["index"], kind="stable")
             found: dict[Any, int] = {}

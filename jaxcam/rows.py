@@ -60,6 +60,11 @@ def table(
     out: Table = {
         "index": tiled(batch["index"]),
         "id": list(tiled(np.asarray(batch["id"], object))),
+        **(
+            {"image": list(tiled(np.asarray(batch["image_id"], object)))}
+            if "image_id" in batch
+            else {}
+        ),
         "method": list(methods) * rows,
         "valid": valid,
         "reason": list(reason),

@@ -128,6 +128,41 @@ def same(out, reference):
     return a.manifest["operational"]
 
 
+def test_killed_twenty_times_nothing_is_lost_and_nothing_is_there_twice(
+    library, tmp_path
+):
+    """At random moments after the network is loaded; a whole run is begun anew."""
+    shards, moment = 40, random.Random(0)
+
+    def process(out):
+        made = library(out, SHARD, images=shards * SHARD, small=True)
+        wait_for(made.said, made)
+        return made, Path(f"{out}-{SHARD}")
+
+    finished(process(tmp_path / "first")[0])  # Compiles: no later one takes as long.
+    made, whole = process(tmp_path / "whole")
+    began = time.monotonic()
+    finished(made)
+    longest = time.monotonic() - began
+    killed, run, found = 0, 0, []
+    while killed < KILLS:
+        made, out = process(tmp_path / f"run{run}")
+        try:
+            assert made.wait(moment.uniform(0, longest)) == 0, made.said()
+        except TimeoutError:
+            made.kill()
+            killed += 1
+            found.append(len(storage.finished_shards(out)))
+            assert not storage.unfinished_shards(out)
+        else:
+            same(out, whole)
+            run += 1
+    assert any(0 < count < shards for count in found), found
+    made, out = process(tmp_path / f"run{run}")
+    finished(made)
+    same(out, whole)
+
+
 @pytest.mark.parametrize("batch", [1, 7])
 def test_batches(runs, reference, batch):
     assert same(runs[batch], reference)["batch_size"] == batch
@@ -227,38 +262,3 @@ def test_the_second_signal_stops_at_once(command, tmp_path):
     while process.session():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def test_killed_twenty_times_nothing_is_lost_and_nothing_is_there_twice(
-    library, tmp_path
-):
-    """At random moments after the network is loaded; a whole run is begun anew."""
-    shards, moment = 40, random.Random(0)
-
-    def process(out):
-        made = library(out, SHARD, images=shards * SHARD, small=True)
-        wait_for(made.said, made)
-        return made, Path(f"{out}-{SHARD}")
-
-    finished(process(tmp_path / "first")[0])  # Compiles: no later one takes as long.
-    made, whole = process(tmp_path / "whole")
-    began = time.monotonic()
-    finished(made)
-    longest = time.monotonic() - began
-    killed, run, found = 0, 0, []
-    while killed < KILLS:
-        made, out = process(tmp_path / f"run{run}")
-        try:
-            assert made.wait(moment.uniform(0, longest)) == 0, made.said()
-        except TimeoutError:
-            made.kill()
-            killed += 1
-            found.append(len(storage.finished_shards(out)))
-            assert not storage.unfinished_shards(out)
-        else:
-            same(out, whole)
-            run += 1
-    assert any(0 < count < shards for count in found), found
-    made, out = process(tmp_path / f"run{run}")
-    finished(made)
-    same(out, whole)

@@ -69,7 +69,8 @@ def batches(
 
     Returns:
       An iterator of dicts: `index` int64[B] (-1 for padding); `id`, `category` and
-      `reason`, lists of strings; `valid` bool[B]; `image` uint8[B, S, S, 3]; `mask`,
+      `reason`, lists of strings, and `image_id` where several rows may be of one image;
+      `valid` bool[B]; `image` uint8[B, S, S, 3]; `mask`,
       `where` and `frame`, bool[B, H, W]; `extent` int32[B, 2]; `boxes` float32[B, N, 4]
       and `box_valid` bool[B, N]; `candidates`, a list of tuples; `label` int32[B] (-1
       if unknown); `size` int32[B, 2], original height and width. A row that cannot be
@@ -87,25 +88,13 @@ def batches(
     if geometry != "original":
         canvas = size
     elif canvas is None:
-        canvas = largest_shape(dataset)
+        canvas = dataset.largest_shape
     options = _Options(
         size, canvas, geometry, border, crop_fraction, interpolation, images
     )
     spans = [range(len(dataset))] if spans is None else spans
     rows = _padded(spans, batch_size, len(dataset))
     return _stream(_Reader(dataset, options, rows), batch_size, threads, workers)
-
-
-def largest_shape(dataset: records.Dataset) -> tuple[int, int]:
-    """The largest height and the largest width of a data set; reads only headers."""
-    height = width = 1
-    for record in dataset.records:
-        try:
-            shape = record.shape()
-        except records.BadRecord:
-            continue
-        height, width = max(height, shape[0]), max(width, shape[1])
-    return height, width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,6 +208,8 @@ class _Reader:
         self, dataset: records.Dataset, options: _Options, rows: np.ndarray
     ) -> None:
         self.dataset, self.options, self.rows = dataset, options, rows
+        # A data set names the images of all its rows or of none.
+        self.names_images = len(dataset) > 0 and bool(dataset.records[0].image_id)
 
     def batch(self, size: int, number: int) -> Mapping[str, Any]:
         first = int(number) * size
@@ -291,8 +282,10 @@ class _Reader:
         canvas, slots = self.options.canvas, max(self.dataset.boxes, 1)
         candidates = () if record is None else record.candidates
         image = np.zeros((*self.options.size, 3), np.uint8)
+        image_id = "" if record is None else record.image_id
         return {
             **({"image": image} if self.options.images else {}),
+            **({"image_id": image_id} if self.names_images else {}),
             "index": np.int64(index),
             "id": "" if record is None else record.id,
             "category": "" if record is None else record.category,
@@ -326,7 +319,7 @@ def _by(shape: tuple[int, int]) -> str:
 
 
 def _collate(rows: Sequence[Row]) -> Mapping[str, Any]:
-    lists = ("id", "category", "reason", "candidates")
+    lists = ("id", "image_id", "category", "reason", "candidates")
     return {
         name: [row[name] for row in rows]
         if name in lists

@@ -104,6 +104,18 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.records)
 
+    @functools.cached_property
+    def largest_shape(self) -> tuple[int, int]:
+        """The largest height and the largest width; reads every header, once."""
+        height = width = 1
+        for record in self.records:
+            try:
+                shape = record.shape()
+            except BadRecord:
+                continue
+            height, width = max(height, shape[0]), max(width, shape[1])
+        return height, width
+
     def fingerprint(self) -> str:
         """Tells this data set from another; part of every run's manifest.
 

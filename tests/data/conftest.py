@@ -1,8 +1,11 @@
 """Small image files and folders of them."""
 
+import cloudpickle
 import numpy as np
 import pytest
 from PIL import Image
+
+from jaxcam import data
 
 
 @pytest.fixture
@@ -16,6 +19,24 @@ def write():
         return path
 
     return save
+
+
+@pytest.fixture
+def same_elsewhere():
+    """Makes sure that a data set reads alike where a decoding process gets it."""
+
+    def check(dataset):
+        sent = cloudpickle.loads(cloudpickle.dumps(dataset))
+        options = {"size": (9, 7), "batch_size": len(dataset)}
+        (here,), (there,) = (list(data.batches(d, **options)) for d in (dataset, sent))
+        assert here.keys() == there.keys()
+        for name, values in here.items():
+            np.testing.assert_array_equal(
+                np.asarray(values, object if name == "candidates" else None),
+                np.asarray(there[name], object if name == "candidates" else None),
+            )
+
+    return check
 
 
 @pytest.fixture

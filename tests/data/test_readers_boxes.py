@@ -24,7 +24,7 @@ def xml(path, *objects):
     path.write_text(XML.format("".join(OBJECT.format(*o) for o in objects)))
 
 
-def test_voc_boxes_are_one_based_and_inclusive(tmp_path):
+def test_voc_boxes_are_one_based_and_inclusive(tmp_path, same_elsewhere):
     for name in ("a", "b", "c"):
         image(tmp_path / "JPEGImages" / f"{name}.jpg")
     xml(
@@ -39,6 +39,7 @@ def test_voc_boxes_are_one_based_and_inclusive(tmp_path):
     rows = {record.id: record for record in dataset.records}
     assert list(rows) == ["a#cat", "a#dog", "b", "c"]
     assert dataset.class_names == ("cat", "dog")
+    same_elsewhere(dataset)
     assert rows["a#dog"].candidates == (1,)
     np.testing.assert_array_equal(
         rows["a#dog"].truth().boxes, [[0, 0, 20, 30], [1, 1, 2, 2]]

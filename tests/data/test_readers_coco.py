@@ -113,8 +113,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_rows_are_images_and_classes(folder):
+def test_rows_are_images_and_classes(folder, same_elsewhere):
     dataset = data.open_dataset(folder)
+    same_elsewhere(dataset)
     assert [r.id for r in dataset.records] == ["a#person", "a#dog", "b#person"]
     assert [r.candidates for r in dataset.records] == [(0,), (1,), (0,)]
     assert dataset.class_names == ("person", "dog")

@@ -14,8 +14,9 @@ def ids(dataset):
     return [record.id for record in dataset.records]
 
 
-def test_pets_with_a_table(pets):
+def test_pets_with_a_table(pets, same_elsewhere):
     dataset = data.open_dataset(pets())
+    same_elsewhere(dataset)
     assert dataset.name == "oxford_pets"
     assert dataset.label_set == "imagenet"
     assert ids(dataset) == ["Bengal_10", "Bengal_2", "pug_1"]

@@ -28,8 +28,9 @@ def voc(tmp_path, write, picture):
     return tmp_path
 
 
-def test_voc_has_a_row_for_each_image_and_class(voc):
+def test_voc_has_a_row_for_each_image_and_class(voc, same_elsewhere):
     dataset = data.open_dataset(voc)
+    same_elsewhere(dataset)
     ids = [record.id for record in dataset.records]
     assert ids == ["2007_1#cat", "2007_1#dog", "2007_3"]
     assert [r.candidates for r in dataset.records] == [(CAT - 1,), (DOG - 1,), ()]
@@ -101,6 +102,7 @@ def test_maps_are_found_by_image_and_class(voc):
     cats[0:2, 0:2] = 1
     asked = {"metrics": ["energy_pointing_game"], "size": (6, 8), "floors": False}
     result = jaxcam.score({"2007_1": cats}, voc, **asked)
+    assert result.clusters_by().tolist() == [0, 0, 1]  # Drawn by image, not by row.
     values = result.values("energy_pointing_game", "maps")
     np.testing.assert_allclose(values, [1.0, 0.0, np.nan])
     only_cats = data.SavedMaps(("2007_1",), lambda _: cats, (CAT - 1,))

@@ -135,8 +135,9 @@ def test_pets_have_objects_borders_and_the_classes_of_their_species(prepared):
     ]
 
 
-def test_rows_become_batches_and_results(prepared):
+def test_rows_become_batches_and_results(prepared, same_elsewhere):
     dataset = data.open_dataset(f"tfds:oxford_iiit_pet,data_dir={prepared}")
+    same_elsewhere(dataset)
     (batch,) = data.batches(dataset, size=(16, 16), batch_size=8)
     assert batch["valid"].sum() == 5
     assert batch["mask"].any((1, 2)).sum() == 5

@@ -31,10 +31,11 @@ def test_boxes_without_images_are_truth_alone(folder):
         jaxcam.evaluate(jaxcam.models.load("shapes_net"), dataset)
 
 
-def test_images_lie_under_the_paths_of_the_list(folder, write, picture):
+def test_images_lie_under_the_paths(folder, write, picture, same_elsewhere):
     write(folder / "images" / "a" / "1.png", picture(6, 8))
     write(folder / "images" / "b" / "2.png", picture(8, 6))
     dataset = data.open_dataset(folder)
+    same_elsewhere(dataset)
     (batch,) = data.batches(dataset, size=(6, 8), batch_size=3)
     assert batch["reason"] == [
         "",
