@@ -81,7 +81,8 @@ def question(
         return None, []
     made = universes.of_columns(described)
     what = "which map says best what the model rests on"
-    return universes.Question("model", what, tuple(made), tuple(signs)), reads
+    metrics = tuple(dict.fromkeys(metric for metric, _ in described))
+    return universes.Question("model", what, tuple(made), tuple(signs), metrics), reads
 
 
 def _scalar(values: np.ndarray) -> np.ndarray:

@@ -38,7 +38,7 @@ def test_every_question_and_pair_has_a_verdict(explored, evaluated):
     record = json.loads((evaluated / "multiverse.json").read_text())
     assert record == json.loads(json.dumps(explored.record()))
     verdict = explored.of("centre", "cam")
-    assert verdict.defined == 1728
+    assert verdict.defined == 2880
     assert {verdict.a, verdict.b} == {"cam", "centre"}
 
 
@@ -48,7 +48,7 @@ def test_a_universe_equals_the_run_s_own_column(explored, evaluated):
     question = explored.questions["region"]
     name = (
         "dice[resizing=bilinear,normalization=max,rule=mean,comparison=at_least,"
-        "component=largest,connectivity=8,region=mask,border=ignore]"
+        "component=largest,connectivity=8,region=mask,border=ignore,overlap=-]"
     )
     position = list(map(str, question.universes)).index(name)
     verdict = explored.of("cam", "grad_cam")
@@ -114,4 +114,4 @@ def test_verdicts_that_are_not_there_are_named(explored):
 
 def test_a_seed_of_universes_is_written_once():
     questions = universes.map_questions()
-    assert sum(len(question.universes) for question in questions) == 1728 + 16 + 16
+    assert sum(len(question.universes) for question in questions) == 2880 + 16 + 48
