@@ -22,8 +22,8 @@ def verdict_table(
     universe = f"{len(question.universes):,} universes"
     images = f"{max((verdict.images for verdict in said), default=0):,} images"
     shown = table.Table(
-        "method",
-        "beats",
+        table.Column("method", overflow="fold"),
+        table.Column("beats", overflow="fold"),
         "in",
         "distinct",
         "clearly in",

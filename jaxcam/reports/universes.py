@@ -11,7 +11,7 @@ from jaxcam import _spec, results, storage
 from jaxcam.reports import subject
 
 MOST = 6
-"""Warnings of one kind that are written out."""
+"""Pairs of methods that one warning names."""
 
 UNKNOWN = (
     "Whether these rankings hang on a convention is not known yet: jaxcam multiverse "
@@ -47,17 +47,23 @@ class Found:
                 yield said
 
     def line(self, a: str, b: str) -> str:
-        """What the first question says of two methods, and others that hang.
+        """What the first question says of two methods, and on what others hang.
 
         Whether one map points out the object better is asked first, and of every run.
         """
         found = list(self.of(a, b))
-        lines = [v["text"] for v in found[:1]]
-        for other in found[1:]:
-            if other["hangs"] and not other["one_map"]:
-                lines.append(f"{_capital(self.questions[other['question']])}: ")
-                lines[-1] += other["text"]
+        lines = [said["text"] for said in found[:1]]
+        lines += [
+            f"{self.asked(said)} hangs on {_listed(said['hangs'])}."
+            for said in found[1:]
+            if said["hangs"] and not said["one_map"]
+        ]
         return " ".join(lines)
+
+    def asked(self, said: Mapping[str, Any]) -> str:
+        """The question of a verdict, as a sentence begins."""
+        what = self.questions[said["question"]]
+        return what[:1].upper() + what[1:]
 
     def brief(self, metric: str, a: str, b: str) -> str:
         """What a metric's question says of `a` against `b`, in few words."""
@@ -69,7 +75,7 @@ class Found:
             return "one map"
         straight = said["a"] == a
         won = said["won"] if straight else said["lost"]
-        hangs = f"; hangs on {', '.join(said['hangs'])}" if said["hangs"] else ""
+        hangs = f"; hangs on {_listed(said['hangs'])}" if said["hangs"] else ""
         return f"{won} of {said['universes']:,}{hangs}"
 
 
@@ -116,27 +122,26 @@ def warnings(found: Found, pairs: Sequence[tuple[str, str]]) -> list[str]:
       found: What is known of the conventions.
       pairs: Names of the methods that the report compares.
     """
-    one_map, hanging = [], []
+    one_map: list[tuple[str, str]] = []
+    hanging: dict[tuple[str, str], list[str]] = {}
     for a, b in pairs:
         for said in found.of(a, b):
             if said["one_map"]:
                 one_map.append((a, b))
             elif said["hangs"]:
-                asked = found.questions[said["question"]]
-                hanging.append(
-                    f"Which of {a} and {b} is better hangs on "
-                    f"{' and '.join(said['hangs'])} ({asked}): say which was chosen "
-                    "wherever this is reported."
-                )
+                key = found.asked(said), _listed(said["hangs"])
+                hanging.setdefault(key, []).append(f"{a} against {b}")
     lines = [
-        f"{', '.join(group[:-1])} and {group[-1]} are one map up to rounding: what "
-        "ranks them is an accident."
+        f"{_listed(group)} are one map up to rounding: what ranks them is an accident."
         for group in _groups(one_map)
     ]
-    lines += hanging[:MOST]
-    if len(hanging) > MOST:
-        more = len(hanging) - MOST
-        lines.append(f"{more} more rankings hang on a convention; see Comparison.")
+    for (asked, axes), between in hanging.items():
+        more = len(between) - MOST
+        named = "; ".join(between[:MOST]) + (f"; and {more} more" if more > 0 else "")
+        lines.append(
+            f"{asked} hangs on {axes}: {named}. Say which choice was made wherever "
+            "this is reported."
+        )
     return lines
 
 
@@ -150,5 +155,5 @@ def _groups(pairs: Sequence[tuple[str, str]]) -> list[list[str]]:
     return groups
 
 
-def _capital(words: str) -> str:
-    return words[:1].upper() + words[1:]
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
