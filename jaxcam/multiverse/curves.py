@@ -36,7 +36,7 @@ _AREA: Mapping[str, str] = {
 }
 _RELATIVE: Mapping[str, str] = {
     "no": "Petsiuk et al. 2018",
-    "whole": "divided by the score of the whole image, as average drop is",
+    "whole": "ours: divided by the score of the whole image, as average drop is",
 }
 
 Read = Callable[[np.ndarray], np.ndarray]

@@ -117,8 +117,8 @@ def test_a_flip_that_is_planted_in_the_maps_is_found_and_noise_refused(tmp_path)
         assert null.deciding == ()
         assert null.share_clear + null.share_against < 1 / 2
         told = found.of("disc", "noise", question)
-        assert (told.a, told.share_against) == ("disc", 0)
-        assert told.share_clear > 1 / 2
+        assert told.a == "disc"
+        assert told.share_clear > 1 / 4 > told.share_against
 
 
 def test_methods_that_are_one_map_are_named_and_not_ranked(tmp_path):

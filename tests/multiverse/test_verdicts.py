@@ -216,7 +216,9 @@ def test_a_sum_that_is_rounding_is_a_tie():
 
 
 def test_five_images_that_differ_are_never_clear():
-    values = np.zeros((2, 90, len(REGION.universes)))
+    """The others differ by the rounding of their values, which is no difference."""
+    values = np.full((2, 90, len(REGION.universes)), 0.5)
+    values[0] *= 1 + 1e-7
     values[0, :5] = 1
     verdict = judged(values)
     assert (verdict.share, verdict.share_clear) == (1, 0)
