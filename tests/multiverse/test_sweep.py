@@ -211,6 +211,28 @@ def test_maps_and_truth_that_are_not_there_have_no_value():
         assert not np.isnan(found[1, ~on_mask]).any()
 
 
+@pytest.mark.parametrize(
+    ("ties", "region", "expected"),
+    [
+        ("expected", [0, 0, 1, 0], 1 / 2),
+        ("first", [0, 0, 1, 0], 0),
+        ("first", [0, 1, 0, 0], 1),
+        ("any", [0, 0, 1, 0], 1),
+        ("any", [0, 0, 0, 1], 0),
+    ],
+)
+def test_tied_maxima_that_count_are_taken_as_the_rule_says(ties, region, expected):
+    """The first of three maxima does not count; of the two others one is hit."""
+    found = sweep._pointing(
+        jnp.array([[2.0, 2.0, 2.0, 0.0]]),
+        jnp.array([region], bool),
+        where=jnp.array([[False, True, True, True]]),
+        tolerance=0,
+        ties=ties,
+    )
+    assert found == expected
+
+
 def test_there_are_over_a_thousand_universes_and_none_twice():
     region = QUESTIONS["region"].universes
     assert len(region) == len({str(u) for u in region}) == 2880
