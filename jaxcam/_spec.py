@@ -20,7 +20,7 @@ class MetricSpec:
     `where` receives the pixels that count.
 
     Attributes:
-      fn: Returns float32[], or float32[T] if `reduce` is given.
+      fn: Returns float32[], with `reduce` also float32[T].
       inputs: Names of fields.
       family: The module's subject, for grouping in tables.
       formula: One line of plain text.

@@ -121,7 +121,10 @@ def compare(
         )
     for metric in names:
         if (reduce := reductions[metric]) is not None:
-            values = {name: side.values(metric) for name, side in found.items()}
+            values = {
+                name: side.values(metric).reshape(len(side.rows), -1)
+                for name, side in found.items()
+            }
             rows[metric] = _reduced_compared(
                 values, pairs, clusters, reduce, options, permutations
             )
@@ -219,6 +222,14 @@ def _means_compared(
     return rows
 
 
+_EQUAL = dict.fromkeys(("difference", "low", "high"), 0.0) | {
+    "p_value": 1.0,
+    "effect_size": np.nan,
+    "win_rate": np.nan,
+}
+"""Of two methods whose values are the same: nothing has to be drawn."""
+
+
 def _reduced_compared(
     values: Mapping[str, np.ndarray],
     pairs: Sequence[tuple[str, str]],
@@ -231,6 +242,9 @@ def _reduced_compared(
     for a, b in pairs:
         both = np.concatenate([values[a], values[b]], axis=1)
         kept = ~np.isnan(both).any(axis=1)
+        if kept.any() and np.array_equal(values[a][kept], values[b][kept]):
+            rows.append(_EQUAL | {"n": int(kept.sum())})
+            continue
         width = values[a].shape[1]
 
         def difference(

@@ -85,6 +85,8 @@ def fields(seed, kind="random", shape=SHAPE):
     made |= {
         "region_energies": rng.dirichlet(np.ones(3)).astype(np.float32),
         "region_effects": rng.uniform(-0.5, 1.0, 3).astype(np.float32),
+        "evidence_parts": np.indices(shape).sum(axis=0) % 3
+        == np.arange(3)[:, None, None],
     }
     curves = rng.random((4, 9)).astype(np.float32)
     made |= {

@@ -59,7 +59,7 @@ def bright_images(count=3, mask=OBJECT):
 
 
 def evaluated(pixels, methods, mask=OBJECT):
-    """Medians of the columns by method; a grey canvas takes all that is read."""
+    """A run over white images; a grey canvas takes all that is read."""
     return jaxcam.evaluate(
         Reads(pixels).model(),
         bright_images(mask=mask),
@@ -126,6 +126,16 @@ def test_the_relative_effect_of_a_causal_ring_is_the_share_of_the_probability():
     p = 1 / (1 + np.exp(-3 * pixels.sum()))
     found = column(result, "region_effect[canvas=zero,part=ring]", "gradient")
     assert found == pytest.approx((p - 0.5) / p, rel=1e-5)
+
+
+def test_methods_are_compared_by_the_median_effect_too():
+    """It is the image's, whatever the map: no two methods differ."""
+    result = evaluated(RING, ["gradient"])
+    (record,) = jaxcam.compare(
+        result, metrics=[effect("ring")], resamples=9, permutations=9
+    )
+    told = {record[key] for key in ("difference", "low", "high")}
+    assert (told, record["p_value"], record["n"]) == ({0.0}, 1.0, 3)
 
 
 def test_an_empty_ring_has_neither_energy_nor_effect():

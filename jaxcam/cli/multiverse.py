@@ -16,7 +16,7 @@ class Multiverse:
 
     Published work thresholds, resizes, normalises and compares maps in many ways. This
     reads the stored maps in all of them, without the model, and says in how many one
-    method beats another and which conventions that hangs on:
+    method beats another, in how many clearly, and which conventions that hangs on:
 
         jaxcam multiverse runs/RUN --data oxford_pets:DIR --picture curve.png
 
@@ -34,7 +34,8 @@ class Multiverse:
     """What the table shows: region, energy, pointing, or model where its answers are
     stored."""
     picture: Path | None = None
-    """Draw the specification curve of the most contested pair (.png, .svg, .pdf)."""
+    """Draw the specification curve of the most contested pair that is not one map
+    (.png, .svg, .pdf)."""
     debug: conventions.Debug = False
     """Show the Python traceback of an error."""
 
@@ -50,7 +51,7 @@ class Multiverse:
         )
         console.render(found.table(self.question))
         if self.picture is not None:
-            contested = found.ranked(self.question)[-1]
+            contested = found.contested(self.question)
             pair = contested.a, contested.b, self.question
             plot.save(found.specification_curve(*pair), self.picture)
             console.say(f"{contested}\nIts specification curve is in {self.picture}.")

@@ -10,11 +10,16 @@ the map's energy in each is held against what the model loses without it.
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 
 from jaxcam import _checks, _numerics, _spec
 from jaxcam._types import Array
 
 PARTS = ("object", "ring", "context")
+
+LEAST = 0.01
+"""Sum of the positive effects, a hundredth of the score, below which how they are
+divided between the parts says nothing: no part is missed, or only by rounding."""
 
 
 def evidence_parts(mask: Array, where: Array, truth_box_region: Array) -> Array:
@@ -103,6 +108,11 @@ def region_effect(region_effects: Array, *, part: str = "ring") -> Array:
     blurred image by default. With `score="logit"` it is the difference of the logits.
     One image; batch with `jax.vmap`.
 
+    Of a data set it is the median over the images, not the mean: a share has no bound
+    below, and of an image that the model hardly recognises it can be -100,000, so that
+    one image would be the mean. The sum of the drops over the sum of the scores, for
+    which each image's share is multiplied by its probability, says nearly the same.
+
     Args:
       region_effects: float[3], of object, ring and context; the field of that name.
       part: "object"; "ring", the truth boxes without the object; "context", what is
@@ -133,7 +143,9 @@ def _part(values: Array, part: str) -> Array:
     return values[PARTS.index(part)].astype(jnp.float32)
 
 
-def evidence_ring(region_energies: Array, region_effects: Array) -> Array:
+def evidence_ring(
+    region_energies: Array, region_effects: Array, evidence_parts: Array
+) -> Array:
     r"""How far the map's energy is from where the model has its evidence.
 
     .. math::
@@ -149,10 +161,13 @@ def evidence_ring(region_energies: Array, region_effects: Array) -> Array:
     Args:
       region_energies: float[3], shares of the energy in object, ring and context.
       region_effects: float[3], what the score loses without each.
+      evidence_parts: bool[3, H, W], where they are.
 
     Returns:
-      float32[], in [0, 1]; lower is better. NaN if no effect is positive, one is NaN,
-      the map has no energy, or there is no object or box.
+      float32[], in [0, 1]; lower is better. NaN if the positive effects add up to less
+      than .01, a hundredth of the probability: how so little is divided between the
+      parts is noise. NaN if fewer than two parts have a pixel, since every map would be
+      perfect, if an effect is NaN, the map has no energy, or there is no object or box.
 
     Raises:
       Nothing.
@@ -161,12 +176,29 @@ def evidence_ring(region_energies: Array, region_effects: Array) -> Array:
 
     Source: ours.
 
-    >>> print(evidence_ring(jnp.array([0.5, 0.5, 0.0]), jnp.array([0.75, 0.0, -0.5])))
+    >>> parts = jnp.array([[[True, False]], [[False, True]], [[False, False]]])
+    >>> effects = jnp.array([0.75, 0.0, -0.5])
+    >>> print(evidence_ring(jnp.array([0.5, 0.5, 0.0]), effects, parts))
     0.5
     """
     gains = jnp.maximum(region_effects, 0.0)
     evidence = _numerics.ratio(gains, jnp.full_like(gains, jnp.sum(gains)))
-    return 0.5 * jnp.sum(jnp.abs(region_energies - evidence)).astype(jnp.float32)
+    distance = 0.5 * jnp.sum(jnp.abs(region_energies - evidence)).astype(jnp.float32)
+    there = jnp.sum(jnp.any(evidence_parts, axis=(1, 2)))
+    return _numerics.undefined_if((jnp.sum(gains) < LEAST) | (there < 2), distance)
+
+
+def _median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Median over the images, float64[R]: values [n] or [n, 1], weights [R, n]."""
+    values = np.asarray(values, np.float64).reshape(-1)
+    order = np.argsort(values, kind="stable")[: np.count_nonzero(~np.isnan(values))]
+    if not order.size:
+        return np.full(len(weights), np.nan)
+    reached = np.cumsum(np.asarray(weights, np.float64)[:, order], axis=1)
+    half = reached[:, -1:] / 2
+    ends = [np.argmax(found, axis=1) for found in (reached >= half, reached > half)]
+    middle = values[order][np.stack(ends)].mean(axis=0)
+    return np.where(half[:, 0] > 0, middle, np.nan)
 
 
 FIELDS = (
@@ -208,23 +240,24 @@ SPECS = (
         fn=region_effect,
         inputs=("region_effects",),
         family="evidence",
-        formula="(p - p without R) / p, R the object, its ring or its context",
+        formula="median of (p - p without R) / p, R the object, ring or context",
         range=(-float("inf"), 1.0),
         direction=0,
         undefined="there is no object or box, or p = 0",
         cost=_COST,
         source="ours",
         static=("part",),
+        reduce=_median,
     ),
     _spec.MetricSpec(
         fn=evidence_ring,
-        inputs=("region_energies", "region_effects"),
+        inputs=("region_energies", "region_effects", "evidence_parts"),
         family="evidence",
         formula="1/2 sum_R |energy_R - max(effect_R, 0) / sum_Q max(effect_Q, 0)|",
         range=(0.0, 1.0),
         direction=-1,
-        undefined="no effect is positive, the map has no energy, or there is no object "
-        "or box",
+        undefined="the positive effects add up to less than .01, fewer than two parts "
+        "have pixels, the map has no energy, or there is no object or box",
         cost=_COST,
         source="ours",
         companions=(

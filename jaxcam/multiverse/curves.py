@@ -36,7 +36,7 @@ _AREA: Mapping[str, str] = {
 }
 _RELATIVE: Mapping[str, str] = {
     "no": "Petsiuk et al. 2018",
-    "whole": "divided by the score of the whole image, as average drop is",
+    "whole": "ours: divided by the score of the whole image, as average drop is",
 }
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -81,7 +81,8 @@ def question(
         return None, []
     made = universes.of_columns(described)
     what = "which map says best what the model rests on"
-    return universes.Question("model", what, tuple(made), tuple(signs)), reads
+    metrics = tuple(dict.fromkeys(metric for metric, _ in described))
+    return universes.Question("model", what, tuple(made), tuple(signs), metrics), reads
 
 
 def _scalar(values: np.ndarray) -> np.ndarray:

@@ -89,7 +89,7 @@ def _curve(axes, verdict: verdicts.Verdict, order: np.ndarray) -> None:
                 color=colour,
                 linewidths=0,
                 rasterized=True,
-                label=f"{label}, {shown.mean():.0%}",
+                label=f"{label}, {verdicts.percent(shown.mean())}",
             )
     axes.axhline(0, color="black", linewidth=0.8)
     axes.set_xlim(-0.5, len(order) - 0.5)
@@ -129,7 +129,7 @@ def _choices(
     )
     shares = {axis.axis: axis.shares for axis in verdict.axes}
     labels = [
-        f"{choice.replace('_', ' ')}  {shares[axis][choice]:4.0%}"
+        f"{choice.replace('_', ' ')}  {verdicts.percent(shares[axis][choice])}"
         for axis, choice in rows
     ]
     axes.set_yticks(range(len(rows)), labels, fontsize=6.5)

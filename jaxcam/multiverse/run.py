@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jaxcam
 from jaxcam import columns, data, progress, registry, results, storage
 from jaxcam.multiverse import curves, picture, sweep, table, universes, verdicts
 
@@ -83,7 +84,21 @@ class Multiverse:
         own = [v for v in self.verdicts if v.question == question and v.defined]
         if not own:
             raise ValueError(f"No two methods have values in common for {question!r}.")
-        return sorted(own, key=lambda v: -v.share)
+        return sorted(own, key=lambda v: (v.one_map, -v.share))
+
+    def contested(self, question: str = "region") -> verdicts.Verdict:
+        """The verdict that is least certain, of two methods that are not one map.
+
+        Raises:
+          ValueError: It was not asked, or no such pair has a value.
+        """
+        own = [v for v in self.ranked(question) if not v.one_map]
+        if not own:
+            raise ValueError(
+                f"All methods are one map up to rounding; nothing ranks them by "
+                f"{question!r}."
+            )
+        return own[-1]
 
     def table(self, question: str = "region") -> Any:
         """A table of one question's verdicts for the terminal.
@@ -133,6 +148,7 @@ class Multiverse:
             "questions": {
                 name: {
                     "what": question.what,
+                    "metrics": list(question.metrics),
                     "universes": len(question.universes),
                     "axes": {k: list(v) for k, v in question.axes.items()},
                 }
@@ -179,27 +195,47 @@ def explore(
     if isinstance(dataset, str | Path):
         dataset = data.open_dataset(dataset)
     plan = _plan(run, dataset, methods, floors, batch_size)
-    shards = storage.finished_shards(run)
-    total: dict[str, verdicts.Sums] = {}
-    count = sum(shards.values()) // max(len(plan.stored) + plan.floors_of_run, 1)
+    total = _Found({}, np.zeros(len(plan.pairs)))
+    count = sum(plan.shards.values()) // max(len(plan.stored) + plan.floors_of_run, 1)
     with progress.bar("Sweeping", count, show=show_progress) as advance:
-        for number in shards:
+        for number in plan.shards:
             found = plan.kept(number)
             if found is None:
                 found = plan.sums(number, advance)
                 plan.keep(number, found)
             else:
                 advance(len(plan.images(number)))
-            for name, own in found.items():
-                total[name] = total[name] + own if name in total else own
+            total = total + found
     said = [
         verdict
         for name, question in plan.questions.items()
-        for verdict in verdicts.judge(question, total[name], plan.methods, plan.pairs)
+        for verdict in verdicts.judge(
+            question, total.sums[name], plan.methods, plan.pairs, total.apart
+        )
     ]
     made = Multiverse(plan.questions, tuple(said))
-    storage.write_json(run / storage.MULTIVERSE, made.record())
+    storage.write_json(run / storage.MULTIVERSE, made.record() | plan.read())
     return made
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """What images say, to be added up.
+
+    Attributes:
+      sums: By question.
+      apart: float64[P], the largest difference of the two maps of each pair, as a share
+        of their maximum; infinite where they are of two sizes.
+    """
+
+    sums: Mapping[str, verdicts.Sums]
+    apart: np.ndarray
+
+    def __add__(self, other: _Found) -> _Found:
+        sums = dict(self.sums)
+        for name, own in other.sums.items():
+            sums[name] = sums[name] + own if name in sums else own
+        return _Found(sums, np.maximum(self.apart, other.apart))
 
 
 def _plan(
@@ -259,6 +295,7 @@ def _plan(
         reads=tuple(reads),
         batch_size=batch_size,
         floors_of_run=len(result.methods) - len(chosen),
+        shards=storage.finished_shards(run),
     )
 
 
@@ -287,6 +324,7 @@ class _Plan:
     reads: tuple[tuple[str, curves.Read], ...]
     batch_size: int
     floors_of_run: int
+    shards: Mapping[int, int]
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -299,20 +337,34 @@ class _Plan:
 
     @functools.cached_property
     def key(self) -> str:
-        """Tells sums of this sweep from those of another."""
+        """Tells what this sweep finds from what another did, or another version of it.
+
+        The sources of this package are part of it: a threshold that was changed and
+        kept its name must not meet sums of the old one.
+        """
+        here = hashlib.sha256(jaxcam.__version__.encode())
+        for path in sorted(Path(__file__).parent.glob("*.py")):
+            here.update(path.read_bytes())
         said = {
             "methods": self.methods,
             "pairs": self.pairs,
             "universes": {
                 k: list(map(str, q.universes)) for k, q in self.questions.items()
             },
+            "scientific": self.manifest["scientific"],
         }
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+        here.update(json.dumps(said, sort_keys=True).encode())
+        return here.hexdigest()
+
+    def read(self) -> dict[str, Any]:
+        """Sizes of the shards by name: what says later whether the run has changed."""
+        paths = sorted(storage.shard_path(self.run, n) for n in self.shards)
+        return {"shards": {path.name: path.stat().st_size for path in paths}}
 
     def path(self, shard: int) -> Path:
         return self.run / FOLDER / f"{shard:05d}.npz"
 
-    def kept(self, shard: int) -> dict[str, verdicts.Sums] | None:
+    def kept(self, shard: int) -> _Found | None:
         """What an earlier sweep found in a shard; `None` if it has to be done."""
         path, source = self.path(shard), storage.shard_path(self.run, shard)
         if not path.is_file() or path.stat().st_mtime_ns < source.stat().st_mtime_ns:
@@ -320,33 +372,34 @@ class _Plan:
         with np.load(path, allow_pickle=False) as file:
             if str(file["key"]) != self.key:
                 return None
-            return {k: verdicts.Sums(*file[k]) for k in self.questions}
+            sums = {k: verdicts.Sums(*file[f"sums {k}"]) for k in self.questions}
+            return _Found(sums, file["apart"])
 
-    def keep(self, shard: int, found: Mapping[str, verdicts.Sums]) -> None:
+    def keep(self, shard: int, found: _Found) -> None:
         path = self.path(shard)
         path.parent.mkdir(exist_ok=True)
         temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.npz")
-        arrays = {name: np.stack(sums.parts()) for name, sums in found.items()}
-        np.savez(temporary, key=self.key, **arrays)
+        arrays = {f"sums {k}": np.stack(v.parts()) for k, v in found.sums.items()}
+        np.savez(temporary, key=self.key, apart=found.apart, **arrays)
         os.replace(temporary, path)
 
-    def sums(self, shard: int, advance: progress.Advance) -> dict[str, verdicts.Sums]:
+    def sums(self, shard: int, advance: progress.Advance) -> _Found:
         """The differences of all pairs over the images of one shard."""
         rows = columns.RunColumns([storage.shard_path(self.run, shard)])
         result = results.Result(rows, self.manifest)
         images = self.images(shard)
         maps = {name: _maps_by_image(result, name) for name in self.stored}
         workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
-        total: dict[str, verdicts.Sums] = {}
+        total = _Found({}, np.zeros(len(self.pairs)))
         with concurrent.futures.ThreadPoolExecutor(workers, "jaxcam-sweep") as pool:
             work = functools.partial(self._of_batch, maps)
             # A few batches ahead of the threads, never the whole shard.
             for batches in _chunks(self._batches(images), 2 * workers):
                 for found, seen in pool.map(work, batches):
-                    _add(total, found)
+                    total = total + found
                     advance(seen)
         if self.reads:
-            _add(total, {"model": self._of_columns(result)})
+            total = total + _Found({"model": self._of_columns(result)}, total.apart)
         return total
 
     def _batches(self, images: range) -> Iterator[Mapping[str, Any]]:
@@ -365,7 +418,7 @@ class _Plan:
 
     def _of_batch(
         self, maps: Mapping[str, Mapping[int, np.ndarray]], batch: Mapping[str, Any]
-    ) -> tuple[dict[str, verdicts.Sums], int]:
+    ) -> tuple[_Found, int]:
         index = np.asarray(batch["index"])
         real = index >= 0
         truth = sweep.Truth(*(jnp.asarray(batch[name]) for name in sweep.Truth._fields))
@@ -387,7 +440,7 @@ class _Plan:
             )
             for question in universes.map_questions()
         }
-        return sums, int(real.sum())
+        return _Found(sums, _apart(natives, self.methods, self.pairs)), int(real.sum())
 
     def _of_columns(self, result: results.Result) -> verdicts.Sums:
         """Differences in every universe of stored values, one column at a time."""
@@ -403,9 +456,23 @@ class _Plan:
         return verdicts.Sums(*(np.concatenate(some, axis=1) for some in joined))
 
 
-def _add(total: dict[str, verdicts.Sums], found: Mapping[str, verdicts.Sums]) -> None:
-    for name, own in found.items():
-        total[name] = total[name] + own if name in total else own
+def _apart(
+    natives: Mapping[str, np.ndarray],
+    methods: Sequence[str],
+    pairs: Sequence[tuple[int, int]],
+) -> np.ndarray:
+    """float64[P]: the largest difference of two methods' maps, their scale apart."""
+    units = {}
+    for name, maps in natives.items():
+        highest = np.abs(maps).max(axis=(1, 2), keepdims=True)
+        units[name] = maps / np.where(highest == 0, 1.0, highest)
+
+    def largest(a: np.ndarray, b: np.ndarray) -> float:
+        if a.shape != b.shape:
+            return np.inf
+        return float(np.nanmax(np.abs(a - b), initial=0.0))
+
+    return np.array([largest(units[methods[a]], units[methods[b]]) for a, b in pairs])
 
 
 def _chunks(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:

@@ -13,8 +13,6 @@ from jaxcam import _batching, metrics, ops
 from jaxcam._types import Array
 from jaxcam.multiverse import universes
 
-HIT = 0.5
-
 MANY_PEAKS = 1000
 """Local maxima, plateaus pixel by pixel, beyond which a map's few thresholds are
 labelled one by one: on noise the tree of all components costs several times more."""
@@ -108,11 +106,12 @@ def _of_image(placed: Array, truth: Truth) -> Values:
     rectified = units[:, :, RULES.index("max")]
     pointing = [
         _each(
-            functools.partial(metrics.pointing_game, tolerance=int(tolerance)),
+            functools.partial(_pointing, tolerance=int(tolerance), ties=ties),
             rectified.reshape(-1, *rectified.shape[-2:]),
             sought,
         ).reshape(*rectified.shape[:2], -1)
         for tolerance in universes.TOLERANCE.values
+        for ties in universes.TIES.values
     ]
     nan = jnp.any(jnp.isnan(placed), axis=(1, 2, 3))
 
@@ -136,6 +135,18 @@ def _each(metric: Callable[..., Array], maps: Array, sought: Any) -> Array:
         for region, where in sought
     ]
     return jnp.stack(by_truth, axis=1)
+
+
+def _pointing(
+    saliency: Array, region: Array, *, where: Array, tolerance: int, ties: str
+) -> Array:
+    """The pointing game, by what becomes of maxima that are tied."""
+    if ties == "first":
+        shown = jnp.where(where, saliency, -jnp.inf)
+        first = jnp.argmax(shown.ravel()) == jnp.arange(saliency.size)
+        saliency = first.reshape(saliency.shape).astype(saliency.dtype)
+    share = metrics.pointing_game(saliency, region, where=where, tolerance=tolerance)
+    return jnp.ceil(share) if ties == "any" else share
 
 
 class _Counted(NamedTuple):
@@ -282,14 +293,15 @@ def _scores(area: Array, box: Array, overlap: Array, counted: _Counted) -> Array
         truth = jnp.where(truth > 0, truth, jnp.nan)
         iou = both / (predicted + truth - both)
         dice = 2.0 * both / (predicted + truth)
-        hit = jnp.where(jnp.isnan(iou), jnp.nan, (iou >= HIT).astype(jnp.float32))
         named = {
-            "intersection_over_union": iou,
-            "dice": dice,
-            "localization_hit": hit,
+            ("intersection_over_union", universes.MOOT): iou,
+            ("dice", universes.MOOT): dice,
         }
+        for overlap in universes.OVERLAP.values:
+            hit = (iou >= float(overlap)).astype(jnp.float32)
+            named["localization_hit", overlap] = jnp.where(jnp.isnan(iou), iou, hit)
         by_truth.append(
-            jnp.stack([named[name] for name in universes.REGION_METRICS], axis=-1)
+            jnp.stack([named[score] for score in universes.REGION_SCORES], axis=-1)
         )
     return jnp.stack(by_truth, axis=-2)
 

@@ -20,38 +20,43 @@ def verdict_table(
     from rich import box, table
 
     universe = f"{len(question.universes):,} universes"
+    images = f"{max((verdict.images for verdict in said), default=0):,} images"
     shown = table.Table(
-        "method",
-        "beats",
+        table.Column("method", overflow="fold"),
+        table.Column("beats", overflow="fold"),
         "in",
+        "distinct",
         "clearly in",
         "loses clearly in",
         "hangs on",
-        title=f"{question.what[0].upper()}{question.what[1:]}: {universe}",
+        title=f"{question.what[0].upper()}{question.what[1:]}: {universe}, {images}",
         title_justify="left",
         title_style="bold",
+        caption="Clear: t-test at 5 %, images taken as independent. Distinct: how many "
+        "universes give different answers.",
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     for verdict in said:
-        hangs = [
-            f"{axis.axis} ({', '.join(_shares(axis))})" for axis in verdict.deciding
-        ]
+        shares = verdict.share, verdict.share_clear, verdict.share_against
+        wins, clear, against = map(verdicts.percent, shares)
         shown.add_row(
             verdict.a,
             verdict.b,
-            verdicts.percent(verdict.share),
-            verdicts.percent(verdict.share_clear),
-            verdicts.percent(verdict.share_against),
-            "; ".join(hangs) or "nothing",
+            wins,
+            f"{verdict.distinct:,}",
+            clear,
+            against,
+            "one map up to rounding" if verdict.one_map else _hangs(verdict),
         )
     return shown
 
 
-def _shares(axis: verdicts.AxisEffect) -> list[str]:
-    """The choices on both sides of one half, the extremes."""
-    ordered = sorted(axis.shares, key=lambda choice: -axis.shares[choice])
-    return [
-        f"{choice} {verdicts.percent(axis.shares[choice])}"
-        for choice in (ordered[0], ordered[-1])
-    ]
+def _hangs(verdict: verdicts.Verdict) -> str:
+    """Conventions, and the choices under which either method wins most clearly."""
+    said = []
+    for axis in verdict.deciding:
+        choices = " / ".join(dict.fromkeys(axis.extremes))
+        said.append(f"{axis.axis} ({choices})")
+    return ", ".join(said) or "nothing"

@@ -1,8 +1,16 @@
 """Which universes there are: every way in which the field asks one question.
 
 A universe is one metric under one choice along every axis of conventions. The values of
-an axis are those that somebody has published, and the table says who. All universes of
-a question are enumerated in one order, in which the compiled sweep returns its values.
+an axis are those that somebody has published, in a paper or with its code, and the
+table says who; what is ours it calls ours. All universes of a question are enumerated
+in one order, in which the compiled sweep returns its values.
+
+Not swept is what saved maps cannot answer: the layer, the explained class, the size and
+the crop of the image that the network sees, and the canvas of what asks the network,
+which has as many universes as a run has columns of it. Nor are thresholds that are
+tuned for each method, as the shares of energy and multiples of the mean of Fong and
+Vedaldi 2017 and the best threshold of `max_box_accuracy`: they are no convention that
+two methods share, and that metric needs none.
 """
 
 from __future__ import annotations
@@ -54,12 +62,14 @@ class Question:
       what: In words.
       universes: All of them, in the order of the values.
       directions: +1 or -1 for each universe: whether more is better.
+      metrics: Names of the metrics that ask this, the universes' own among them.
     """
 
     name: str
     what: str
     universes: tuple[Universe, ...]
     directions: tuple[int, ...]
+    metrics: tuple[str, ...] = ()
 
     @property
     def axes(self) -> dict[str, tuple[str, ...]]:
@@ -79,7 +89,7 @@ def _axis(name: str, **values: str) -> Axis:
 
 RESIZING = _axis(
     "resizing",
-    bilinear="most codes, by torch's or OpenCV's default",
+    bilinear="Selvaraju et al. 2017, as most codes by torch's or OpenCV's default",
     cubic="Choe et al. 2020, the published tool for weak supervision",
 )
 NORMALIZATION = _axis(
@@ -94,9 +104,9 @@ RULE = Axis(
             "mean": "Aabid and Sicre; Phang et al. 2020",
             "0.15": "Selvaraju et al. 2017: a share of the maximum",
             "0.2": "Zhou et al. 2016: a share of the maximum",
-            "0.5": "half of the maximum",
-            "otsu": "Otsu 1979",
-            "energy": "Fong and Vedaldi 2017: 90 % of the map's sum",
+            "0.25": "Chattopadhay et al. 2018: a share of the maximum",
+            "0.5": "Chattopadhay et al. 2018: a share of the maximum",
+            "otsu": "Belharbi et al. 2023 (TCAM)",
         }
     ),
 )
@@ -105,40 +115,66 @@ RULES: Mapping[str, tuple[str, float | None]] = MappingProxyType(
         "mean": ("mean", None),
         "0.15": ("max_fraction", 0.15),
         "0.2": ("max_fraction", 0.2),
+        "0.25": ("max_fraction", 0.25),
         "0.5": ("max_fraction", 0.5),
         "otsu": ("otsu", None),
-        "energy": ("energy", 0.9),
     }
 )
 """Rule and fraction of `ops.threshold`, by the choice along the axis."""
 COMPARISON = _axis(
     "comparison",
-    at_least="Aabid and Sicre",
+    at_least="Aabid and Sicre; Belharbi et al. 2023",
     above="Phang et al. 2020; Choe et al. 2020",
 )
 COMPONENT = _axis(
     "component",
     largest="Zhou et al. 2016; Aabid and Sicre",
-    all="the notebook published with Aabid and Sicre",
+    all="the notebook published with Aabid and Sicre; Fong and Vedaldi 2017",
 )
 CONNECTIVITY = Axis(
     "connectivity",
-    MappingProxyType({"8": "OpenCV's default", "4": "SciPy's default; Phang et al."}),
+    MappingProxyType(
+        {
+            "8": "Choe et al. 2020, by OpenCV's contours",
+            "4": "Phang et al. 2020, by SciPy's default",
+        }
+    ),
 )
 REGION = _axis(
     "region",
-    mask="the masked metrics of Aabid and Sicre",
+    mask="Aabid and Sicre, the masked metrics",
     box="Zhou et al. 2016 and weak supervision since",
 )
 BORDER = _axis(
     "border",
-    ignore="the trimap's authors, Parkhi et al. 2012; PASCAL VOC",
-    foreground="binary masks made from trimaps by `trimap != background`",
-    background="binary masks made from trimaps by `trimap == object`",
+    ignore="Parkhi et al. 2012, the trimaps' authors; PASCAL VOC",
+    foreground="segmentation_models.pytorch, in its data set of these trimaps",
+    background="ours: the strictest reading, `trimap == object`",
 )
 TOLERANCE = Axis(
     "tolerance",
-    MappingProxyType({"0": "Zhang et al. 2018, as defined", "15": "TorchRay"}),
+    MappingProxyType(
+        {
+            "0": "Zhang et al. 2018, as defined",
+            "15": "TorchRay, in pixels of its images",
+        }
+    ),
+)
+TIES = _axis(
+    "ties",
+    expected="ours: a maximum drawn at random",
+    first="TorchRay and others, by argmax: the first in raster order",
+    any="Quantus: a hit if one of the maxima is",
+)
+OVERLAP = Axis(
+    "overlap",
+    MappingProxyType(
+        {
+            "0.5": "Russakovsky et al. 2015, the ImageNet challenge",
+            "0.3": "Choe et al. 2022 (MaxBoxAccV2)",
+            "0.7": "Choe et al. 2022 (MaxBoxAccV2)",
+        }
+    ),
 )
 
 AXES = (
@@ -150,7 +186,9 @@ AXES = (
     CONNECTIVITY,
     REGION,
     BORDER,
+    OVERLAP,
     TOLERANCE,
+    TIES,
 )
 """Every axis along which saved maps can be read."""
 
@@ -165,7 +203,12 @@ TRUTHS = (
 )
 """Region and border, in the order of the sweep."""
 
-REGION_METRICS = ("intersection_over_union", "dice", "localization_hit")
+REGION_SCORES = (
+    ("intersection_over_union", MOOT),
+    ("dice", MOOT),
+    *(("localization_hit", overlap) for overlap in OVERLAP.values),
+)
+"""Metric and the overlap that is a hit, in the order of the sweep."""
 
 
 def region_question() -> Question:
@@ -182,6 +225,7 @@ def region_question() -> Question:
                 ("connectivity", connectivity),
                 ("region", region),
                 ("border", border),
+                ("overlap", overlap),
             ),
         )
         for resizing in RESIZING.values
@@ -190,10 +234,21 @@ def region_question() -> Question:
         for comparison in COMPARISON.values
         for component, connectivity in COMPONENTS
         for region, border in TRUTHS
-        for metric in REGION_METRICS
+        for metric, overlap in REGION_SCORES
     ]
-    what = "which map, once thresholded, points out the object"
-    return Question("region", what, tuple(universes), (1,) * len(universes))
+    return Question(
+        "region",
+        "which map, once thresholded, points out the object",
+        tuple(universes),
+        (1,) * len(universes),
+        metrics=(
+            "intersection_over_union",
+            "dice",
+            "localization_hit",
+            "localization_error",
+            "f_score",
+        ),
+    )
 
 
 def energy_question() -> Question:
@@ -212,8 +267,13 @@ def energy_question() -> Question:
         for normalization in NORMALIZATION.values
         for region, border in TRUTHS
     ]
-    what = "which map has its energy on the object"
-    return Question("energy", what, tuple(universes), (1,) * len(universes))
+    return Question(
+        "energy",
+        "which map has its energy on the object",
+        tuple(universes),
+        (1,) * len(universes),
+        metrics=("energy_pointing_game", "soft_precision"),
+    )
 
 
 def pointing_question() -> Question:
@@ -224,16 +284,23 @@ def pointing_question() -> Question:
             (
                 ("resizing", resizing),
                 ("tolerance", tolerance),
+                ("ties", ties),
                 ("region", region),
                 ("border", border),
             ),
         )
         for resizing in RESIZING.values
         for tolerance in TOLERANCE.values
+        for ties in TIES.values
         for region, border in TRUTHS
     ]
-    what = "which map has its maximum on the object"
-    return Question("pointing", what, tuple(universes), (1,) * len(universes))
+    return Question(
+        "pointing",
+        "which map has its maximum on the object",
+        tuple(universes),
+        (1,) * len(universes),
+        metrics=("pointing_game",),
+    )
 
 
 def map_questions() -> tuple[Question, ...]:

@@ -8,14 +8,27 @@ from typing import Any
 
 import numpy as np
 
+from jaxcam import statistics
 from jaxcam.multiverse import universes
 
 CLEAR = 1.959963984540054
-"""Standard errors from zero at which a difference is called clear: two-sided 5 %."""
+"""Standard errors from zero at which the mean of many images is clear: two-sided 5 %.
+Of few images it takes more, see `t_quantile`."""
 
+FEWEST = 6
+"""Images on which two methods must differ for a difference to be clear: five that all
+agree come about by chance in 6 of 100 cases."""
 
 MAJORITY = 2 / 3
-"""Share of its universes that a choice must give to one method to speak for it."""
+"""Share of its universes in which a choice must make a method the clear winner."""
+
+HALF = 1 / 2
+"""Share of neighbouring universes in which a convention must turn a clear winner."""
+
+ONE_MAP = 1 / 256
+"""Largest difference of two maps, as a share of their maximum, that is none: a level of
+an eight-bit picture. Methods that are the same on a network differ by rounding of its
+gradients, up to 5e-4 where the nearest others differ by .15."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,21 +39,25 @@ class Sums:
 
     Attributes:
       count: Images on which both methods have a value.
+      differing: Images on which the values differ by more than their rounding.
       total: Sum of the differences a - b, in the metric's own unit.
       squares: Sum of their squares.
+      scale: Sum of the larger magnitudes of the two values.
     """
 
     count: np.ndarray
+    differing: np.ndarray
     total: np.ndarray
     squares: np.ndarray
+    scale: np.ndarray
 
     def __add__(self, other: Sums) -> Sums:
         pairs = zip(self.parts(), other.parts(), strict=True)
         return Sums(*(a + b for a, b in pairs))
 
-    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The three arrays, in the order of the fields."""
-        return self.count, self.total, self.squares
+    def parts(self) -> tuple[np.ndarray, ...]:
+        """The arrays, in the order of the fields."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
 
 def paired_sums(values: np.ndarray, pairs: Sequence[tuple[int, int]]) -> Sums:
@@ -54,9 +71,18 @@ def paired_sums(values: np.ndarray, pairs: Sequence[tuple[int, int]]) -> Sums:
     for a, b in pairs:
         difference = values[a].astype(np.float64) - values[b]
         there = ~np.isnan(difference)
-        difference = np.where(there, difference, 0.0)
-        squares = np.square(difference).sum(axis=0)
-        parts.append((there.sum(axis=0), difference.sum(axis=0), squares))
+        scale = np.where(there, np.maximum(np.abs(values[a]), np.abs(values[b])), 0.0)
+        differing = there & (np.abs(difference) > statistics.FLOAT32 * scale)
+        difference = np.where(differing, difference, 0.0)
+        parts.append(
+            (
+                there.sum(axis=0),
+                differing.sum(axis=0),
+                difference.sum(axis=0),
+                np.square(difference).sum(axis=0),
+                scale.sum(axis=0),
+            )
+        )
     return Sums(*(np.array(x, np.float64) for x in zip(*parts, strict=True)))
 
 
@@ -67,16 +93,29 @@ class AxisEffect:
     Attributes:
       axis: The convention.
       shares: For each choice, the share of its universes in which `a` wins.
+      clear: For each choice, the shares in which `a` and `b` win clearly.
       flips: Of all pairs of universes that differ in this convention only, the share
         with different winners.
+      turns: The share of them with different clear winners.
       decides: Whether the answer does: `a` wins two thirds of the universes or more
-        under one choice, and `b` under another.
+        clearly under one choice, and `b` under another; or half of the pairs or more
+        turn, which also finds a convention that matters together with others.
     """
 
     axis: str
     shares: Mapping[str, float]
+    clear: Mapping[str, tuple[float, float]]
     flips: float
+    turns: float
     decides: bool
+
+    @property
+    def extremes(self) -> tuple[str, str]:
+        """The choices under which `a` and `b` win clearly most often."""
+        return tuple(
+            max(self.clear, key=lambda choice: self.clear[choice][side])
+            for side in (0, 1)
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,13 +129,19 @@ class Verdict:
       a: A method.
       b: Another.
       effects: float64[U], mean over standard deviation of the images' differences in
-        favour of `a`; NaN where it is undefined.
+        favour of `a`, 0 where that is no more than rounding; NaN where it is undefined.
       clear: bool[U], whether the mean differs from zero by more than chance would let
-        it in 95 of 100 cases, each universe on its own.
+        it in 95 of 100 cases, each universe on its own, by Student's t of the images as
+        if they were independent. Images of one class resemble each other, and then it
+        is clear too often.
       share: Of the universes with a value, the share that `a` wins; a tie is half.
       share_clear: The share that it wins clearly.
       share_against: The share that `b` wins clearly.
       defined: Number of universes with a value.
+      distinct: How many different answers they give; conventions often make no
+        difference to two maps.
+      images: Images on which both have a value, in the universe that has most.
+      one_map: Whether the maps are the same up to rounding, so that nothing ranks them.
       axes: The conventions, those that flip most first.
     """
 
@@ -109,6 +154,9 @@ class Verdict:
     share_clear: float
     share_against: float
     defined: int
+    distinct: int
+    images: int
+    one_map: bool
     axes: tuple[AxisEffect, ...]
 
     @property
@@ -119,19 +167,30 @@ class Verdict:
     def __str__(self) -> str:
         if not self.defined:
             return f"{self.a} and {self.b} have no value in common."
-        said = (
+        if self.one_map:
+            return f"{self.a} and {self.b} are one map up to rounding: none is better."
+        return " ".join([self._share_said(), *map(self._axis_said, self.deciding)])
+
+    def _share_said(self) -> str:
+        return (
             f"{self.a} beats {self.b} in {percent(self.share)} of {self.defined:,} "
-            f"universes, clearly in {percent(self.share_clear)}, and loses clearly "
-            f"in {percent(self.share_against)}."
+            f"universes ({self.distinct:,} distinct, {self.images:,} images), clearly "
+            f"in {percent(self.share_clear)}, and loses clearly in "
+            f"{percent(self.share_against)}."
         )
-        for axis in self.deciding:
-            low = min(axis.shares, key=axis.shares.__getitem__)
-            high = max(axis.shares, key=axis.shares.__getitem__)
-            most, least = percent(axis.shares[high]), percent(axis.shares[low])
-            said += (
-                f" It hangs on {axis.axis}: {most} under {high}, {least} under {low}."
+
+    def _axis_said(self, axis: AxisEffect) -> str:
+        high, low = axis.extremes
+        if high == low:
+            return (
+                f"It hangs on {axis.axis}, together with other conventions: changing "
+                f"it alone turns the clear winner in {percent(axis.turns)} of cases."
             )
-        return said
+        return (
+            f"It hangs on {axis.axis}: under {high} {self.a} wins clearly in "
+            f"{percent(axis.clear[high][0])}, under {low} {self.b} in "
+            f"{percent(axis.clear[low][1])}."
+        )
 
     def record(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -140,9 +199,15 @@ class Verdict:
             "a": self.a,
             "b": self.b,
             "universes": self.defined,
+            "distinct": self.distinct,
+            "images": self.images,
+            "one_map": self.one_map,
             "share": self.share,
             "share_clear": self.share_clear,
             "share_against": self.share_against,
+            "won": percent(self.share),
+            "lost": percent(1 - self.share),
+            "hangs": [axis.axis for axis in self.deciding],
             "axes": [dataclasses.asdict(axis) for axis in self.axes],
             "text": str(self),
         }
@@ -166,8 +231,18 @@ def judge(
     sums: Sums,
     methods: Sequence[str],
     pairs: Sequence[tuple[int, int]],
+    apart: np.ndarray | None = None,
 ) -> list[Verdict]:
-    """A verdict on every pair of methods."""
+    """A verdict on every pair of methods.
+
+    Args:
+      question: What was asked.
+      sums: Of all images.
+      methods: Their names.
+      pairs: Positions of the two methods of each pair.
+      apart: float[P], the largest difference of the two maps on any image, as a share
+        of their maximum; by default no two methods are one map.
+    """
     directions = np.array(question.directions)
     axes = {
         axis: (
@@ -178,65 +253,90 @@ def judge(
     }
     found = []
     for row, (first, second) in enumerate(pairs):
-        count, total, squares = (part[row] for part in sums.parts())
-        effects, clear = _effects(count, total * directions, squares)
+        own = Sums(*(part[row] for part in sums.parts()))
+        effects, clear = _effects(own, directions)
+        one_map = apart is not None and bool(apart[row] <= ONE_MAP)
+        if one_map:
+            effects, clear = np.where(np.isnan(effects), np.nan, 0.0), clear & False
         a, b = methods[first], methods[second]
         if np.nansum(np.sign(effects)) < 0:
             a, b, effects = b, a, -effects
-        found.append(_verdict(question.name, a, b, effects, clear, axes))
+        there = ~np.isnan(effects)
+        wins = np.where(effects > 0, 1.0, np.where(effects < 0, 0.0, 0.5))
+        winner = np.where(clear, np.sign(effects), 0.0)
+        shown = [
+            _axis_effect(name, choices, near, wins, winner, there)
+            for name, (choices, near) in axes.items()
+        ]
+        found.append(
+            Verdict(
+                question=question.name,
+                a=a,
+                b=b,
+                effects=effects,
+                clear=clear,
+                share=_share(wins, there),
+                share_clear=_share(winner > 0, there),
+                share_against=_share(winner < 0, there),
+                defined=int(there.sum()),
+                distinct=_distinct(own, directions, there),
+                images=int(own.count.max(initial=0)),
+                one_map=one_map,
+                axes=tuple(sorted(shown, key=lambda axis: -axis.flips)),
+            )
+        )
     return found
 
 
-def _effects(
-    count: np.ndarray, total: np.ndarray, squares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _share(some: np.ndarray, where: np.ndarray) -> float:
+    return float(some[where].mean()) if where.any() else float("nan")
+
+
+def _effects(sums: Sums, directions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean over standard deviation of the differences, and whether it is clear."""
-    enough = count > 1
-    safe = np.where(enough, count, 2)
-    mean = total / safe
-    # Rounding of a sum of equal differences must not make a tiny spread of them.
-    spread = squares - safe * mean**2
-    spread = np.where(spread > 1e-12 * squares, spread, 0.0)
-    deviation = np.sqrt(spread / (safe - 1))
-    steady = deviation > 0
-    certain = np.where(mean == 0, 0.0, np.where(mean > 0, np.inf, -np.inf))
-    effects = np.divide(mean, deviation, out=certain, where=steady)
-    clear = np.abs(effects) * np.sqrt(safe) > CLEAR
-    return np.where(enough, effects, np.nan), clear & enough
-
-
-def _verdict(
-    question: str,
-    a: str,
-    b: str,
-    effects: np.ndarray,
-    clear: np.ndarray,
-    axes: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> Verdict:
-    there = ~np.isnan(effects)
-    wins = np.where(effects > 0, 1.0, np.where(effects < 0, 0.0, 0.5))
-    defined = int(there.sum())
-
-    def share(some: np.ndarray) -> float:
-        return float(some[there].mean()) if defined else float("nan")
-
-    shown = [
-        _axis_effect(name, choices, near, wins, there)
-        for name, (choices, near) in axes.items()
-    ]
-    shown.sort(key=lambda axis: -axis.flips)
-    return Verdict(
-        question=question,
-        a=a,
-        b=b,
-        effects=effects,
-        clear=clear,
-        share=share(wins),
-        share_clear=share(clear & (effects > 0)),
-        share_against=share(clear & (effects < 0)),
-        defined=defined,
-        axes=tuple(shown),
+    enough = sums.count > 1
+    count = np.where(enough, sums.count, 2)
+    total = np.where(
+        np.abs(sums.total) > statistics.FLOAT32 * sums.scale,
+        sums.total * directions,
+        0.0,
     )
+    mean = total / count
+    # Rounding of a sum of equal differences must not make a tiny spread of them.
+    spread = sums.squares - count * mean**2
+    spread = np.where(spread > 1e-12 * sums.squares, spread, 0.0)
+    deviation = np.sqrt(spread / (count - 1))
+    certain = np.where(mean == 0, 0.0, np.where(mean > 0, np.inf, -np.inf))
+    effects = np.divide(mean, deviation, out=certain, where=deviation > 0)
+    clear = np.abs(effects) * np.sqrt(count) > t_quantile(count - 1)
+    clear &= enough & (sums.differing >= FEWEST)
+    return np.where(enough, effects, np.nan), clear
+
+
+def t_quantile(freedom: np.ndarray) -> np.ndarray:
+    """Student's t that is exceeded in 5 of 100 cases, on either side.
+
+    From five degrees of freedom on it is exact to three digits: four terms of the
+    expansion about the normal quantile (Abramowitz and Stegun 1964, 26.7.5).
+
+    >>> print(t_quantile(np.array([5.0, 100.0])).round(2))
+    [2.57 1.98]
+    """
+    z = CLEAR
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    freedom = np.asarray(freedom, np.float64)
+    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
+
+
+def _distinct(sums: Sums, directions: np.ndarray, there: np.ndarray) -> int:
+    """How many different answers the universes give: by count, sum and squares."""
+    told = np.stack([sums.count, sums.total * directions, sums.squares])
+    return np.unique(told[:, there], axis=1).shape[1]
 
 
 def _axis_effect(
@@ -244,15 +344,21 @@ def _axis_effect(
     choices: np.ndarray,
     near: np.ndarray,
     wins: np.ndarray,
+    winner: np.ndarray,
     there: np.ndarray,
 ) -> AxisEffect:
-    shares = {}
+    shares, clear = {}, {}
     for choice in dict.fromkeys(choices):
         here = there & (choices == choice)
         if choice != universes.MOOT and here.any():
-            shares[str(choice)] = float(wins[here].mean())
-    near = near[there[near].all(axis=1)] if len(near) else near
-    flips = float((wins[near[:, 0]] != wins[near[:, 1]]).mean()) if len(near) else 0.0
-    most, least = max(shares.values(), default=0.5), min(shares.values(), default=0.5)
-    decides = most >= MAJORITY and least <= 1 - MAJORITY
-    return AxisEffect(name, shares, flips, decides)
+            shares[str(choice)] = _share(wins, here)
+            clear[str(choice)] = _share(winner > 0, here), _share(winner < 0, here)
+    near = near[there[near].all(axis=1)]
+    one, other = near.T
+    flips = turns = 0.0
+    if len(near):
+        flips = float((wins[one] != wins[other]).mean())
+        turns = float((winner[one] * winner[other] < 0).mean())
+    most_a, most_b = (max((c[i] for c in clear.values()), default=0) for i in (0, 1))
+    decides = min(most_a, most_b) >= MAJORITY or turns >= HALF
+    return AxisEffect(name, shares, clear, flips, turns, decides)

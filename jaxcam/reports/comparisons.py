@@ -1,10 +1,8 @@
-"""Method against method and metric against metric, and what hangs on conventions."""
+"""Method against method and metric against metric."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from jaxcam import (
@@ -13,7 +11,6 @@ from jaxcam import (
     plot,
     results,
     statistics,
-    storage,
     summaries,
     tables,
 )
@@ -43,33 +40,6 @@ def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]
         record["sure"] = record["p_holm"] < tables.SURE
         record["against_floor"] = record["b"].partition(" @ ")[0] == results.FLOOR
     return found
-
-
-def universes(runs: subject.Runs) -> dict[str, dict[str, Any]]:
-    """What all conventions say of two methods, by `a b` and `b a`."""
-    found = {}
-    for label, result in runs.items():
-        path = None if result.directory is None else _universes_of(result)
-        if path is None:
-            continue
-        record = json.loads(path.read_text(encoding="utf-8"))
-        for said in record["verdicts"]:
-            if said["question"] == "region" and said["universes"]:
-                a, b = (subject.name(runs, said[side], label) for side in ("a", "b"))
-                hangs = [axis["axis"] for axis in said["axes"] if axis["decides"]]
-                found[f"{a} {b}"] = said | {"wins": said["share"], "hangs": hangs}
-                lost = {"wins": 1 - said["share"], "hangs": hangs}
-                found[f"{b} {a}"] = said | lost
-    return found
-
-
-def _universes_of(result: results.Result) -> Path | None:
-    """What `jaxcam multiverse` wrote, unless shards were added since."""
-    path = result.directory / storage.MULTIVERSE
-    if not path.is_file():
-        return None
-    newest = max(shard.stat().st_mtime_ns for shard in result.columns.paths)
-    return path if path.stat().st_mtime_ns >= newest else None
 
 
 def ranked(

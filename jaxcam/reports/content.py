@@ -24,6 +24,7 @@ from jaxcam.reports import (
     gallery,
     heading,
     subject,
+    universes,
     values,
 )
 
@@ -47,16 +48,23 @@ def content(runs: subject.Runs) -> dict[str, Any]:
     compared = comparisons.compared(runs, metrics)
     boxed = boxes_and_masks.against(runs, floors=(results.FLOOR,))
     ranked = comparisons.ranked(runs, metrics)
+    known = universes.read(runs)
+    verdicts = findings.verdicts(compared)
+    for verdict in verdicts:
+        verdict["universes"] = known.line(verdict["a"], verdict["b"])
+    for record in compared:
+        record["universes"] = known.brief(record["metric"], record["a"], record["b"])
+    pairs = list(dict.fromkeys((r["a"], r["b"]) for r in compared))
     return {
         "title": heading.title(runs),
         "facts": heading.facts(runs),
-        "warnings": heading.warnings(runs),
-        "short": findings.in_short(compared, boxed, ranked),
+        "warnings": heading.warnings(runs) + universes.warnings(known, pairs),
+        "short": findings.in_short(compared, boxed, ranked, known),
         "tables": values.grids(runs, records),
         "skills": values.grids(runs, skills, floors_left_out=(results.FLOOR,)),
         "comparison": compared,
-        "verdicts": findings.verdicts(compared),
-        "universes": comparisons.universes(runs),
+        "verdicts": verdicts,
+        "universes": known,
         "box_table": boxed,
         "box_figures": drawings.box_figures(runs, draw, boxed, records),
         "thresholds": drawings.threshold_figures(runs, draw),

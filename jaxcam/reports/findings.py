@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxcam import agreement
+from jaxcam.reports import universes as universes_module
 
 
 def verdicts(compared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -38,6 +39,7 @@ def in_short(
     compared: Sequence[Mapping[str, Any]],
     boxed: Sequence[Mapping[str, Any]],
     ranked: Mapping[str, Sequence[Mapping[str, Any]]],
+    universes: universes_module.Found | None = None,
 ) -> list[str]:
     """The findings as sentences, each with how sure it is.
 
@@ -45,6 +47,7 @@ def in_short(
       compared: As in `verdicts`.
       boxed: As `boxes_and_masks.against` gives them.
       ranked: Records of `jaxcam.rank_agreement` by what they are over.
+      universes: What all conventions say, beside each comparison.
     """
     found = verdicts(compared)
     lines = _leaders(found)
@@ -60,17 +63,20 @@ def in_short(
         if v["unclear"]:
             named = "all" if len(v["unclear"]) == total else str(len(v["unclear"]))
             parts.append(f"not to be told apart on {named} of {total} metrics")
-        lines.append(f"{v['a']} against {v['b']}: {'; '.join(parts)}.")
+        line = f"{v['a']} against {v['b']}: {'; '.join(parts)}."
+        lines.append(line + _beside(v, universes))
     for v in [v for v in found if v["against_floor"]][:6]:
         total = len(v["better"]) + len(v["worse"]) + len(v["unclear"])
         if not v["better"]:
             line = f"{v['a']} beats {v['b']}, a map that says nothing, on none of "
-            lines.append(f"{line}{total} metrics for certain.")
+            line += f"{total} metrics for certain."
+            lines.append(line + _beside(v, universes))
             continue
         line = f"{v['a']} beats {v['b']}, a map that says nothing, on "
         line += f"{len(v['better'])} of {total} metrics for certain"
         short = v["worse"] + v["unclear"]
-        lines.append(line + (f"; not on {_listed(short)}." if short else "."))
+        line += f"; not on {_listed(short)}." if short else "."
+        lines.append(line + _beside(v, universes))
     own = [r for r in boxed if not r["is_floor"] and r["direction"]]
     if own:
         kinder = [r for r in own if r["direction"] * r["difference"] > 0]
@@ -91,6 +97,14 @@ def in_short(
             )
         break
     return lines
+
+
+def _beside(
+    verdict: Mapping[str, Any], universes: universes_module.Found | None
+) -> str:
+    """What all conventions together say of the same two methods."""
+    said = universes.line(verdict["a"], verdict["b"]) if universes is not None else ""
+    return f" Under all conventions: {said}" if said else ""
 
 
 def _leaders(found: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -63,5 +63,6 @@ def draws(result: results.Result, metrics: Sequence[str]) -> int:
     widest = 1
     for metric in metrics:
         if summaries.reduction(result, metric) is not None:
-            widest = max(widest, result.values(metric, result.methods[0]).shape[-1])
+            values = result.values(metric, result.methods[0])
+            widest = max(widest, values[:1].size)
     return int(max(200, min(statistics.RESAMPLES, WORK / (n * widest))))

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxcam import metrics, plan
+from jaxcam import metrics, plan, registry
 from jaxcam.metrics import evidence
 
 SIZE = 16
@@ -71,8 +71,50 @@ def test_effects_worked_by_hand():
     ],
 )
 def test_distances_worked_by_hand(energies, effects, expected):
-    found = metrics.evidence_ring(jnp.array(energies), jnp.array(effects))
+    parts = parts_of(OBJECT, SQUARE)
+    found = metrics.evidence_ring(jnp.array(energies), jnp.array(effects), parts)
     np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_evidence_that_is_rounding_is_none():
+    """Drops of a ten-millionth put no evidence anywhere; a hundredth does."""
+    parts, on_the_ring = parts_of(OBJECT, SQUARE), jnp.array([0.0, 1.0, 0.0])
+    for drop, expected in ((6e-8, np.nan), (0.009, np.nan), (0.011, 0.0)):
+        effects = jnp.array([-0.3, drop, 0.0])
+        found = metrics.evidence_ring(on_the_ring, effects, parts)
+        np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_an_object_that_fills_the_image_is_no_question():
+    """All energy and all evidence are in the only part that there is."""
+    everywhere = np.ones_like(OBJECT)
+    alone = parts_of(everywhere, everywhere)
+    all_there = jnp.array([1.0, 0.0, 0.0])
+    assert np.isnan(metrics.evidence_ring(all_there, all_there, alone))
+    two = parts_of(OBJECT, everywhere)
+    assert metrics.evidence_ring(all_there, all_there, two) == 0
+
+
+def test_effects_are_summarised_by_their_median():
+    """One image that the model hardly recognises does not decide."""
+    reduce = registry.metric("region_effect").reduce
+    values = np.array([0.1, -1e5, 0.3, np.nan, 0.2], np.float32)
+    weights = np.array(
+        [[1, 1, 1, 1, 1], [0, 0, 1, 5, 1], [3, 1, 0, 0, 0], [0, 0, 0, 1, 0]]
+    )
+    expected = [(0.1 + 0.2) / 2, (0.2 + 0.3) / 2, 0.1, np.nan]
+    for shape in ((5,), (5, 1)):
+        np.testing.assert_allclose(reduce(values.reshape(shape), weights), expected)
+    assert np.isnan(reduce(values[3:4], weights[:, :1])).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_median_is_that_of_the_images_that_are_drawn(seed):
+    rng = np.random.default_rng(seed)
+    values, times = rng.normal(size=9), rng.integers(0, 4, (20, 9))
+    reduce = registry.metric("region_effect").reduce
+    expected = [np.median(np.repeat(values, row)) for row in times]
+    np.testing.assert_allclose(reduce(values, times), expected)
 
 
 def test_no_object_and_no_energy_are_undefined():

@@ -2,8 +2,10 @@
 
 import base64
 import io
+import itertools
 import os
 import re
+import shutil
 import sys
 from html import parser
 
@@ -13,7 +15,7 @@ from PIL import Image
 
 import jaxcam
 from jaxcam import cli, results, storage
-from jaxcam.reports import heading
+from jaxcam.reports import heading, universes
 
 SECTIONS = (
     *("short", "summary", "comparison", "boxes", "thresholds", "curves"),
@@ -202,35 +204,144 @@ def test_the_command_writes_it(make, tmp_path, capsys):
     assert "holds no run" in capsys.readouterr().err
 
 
-def test_a_ranking_that_hangs_on_a_convention_is_said(make, tmp_path):
-    run = saved(make(evil=False), tmp_path / "run")
+NOTHING = "\N{EN DASH}"
+
+
+def verdict(question, a, b, share, hangs=(), one_map=False):
+    """As `jaxcam multiverse` writes it."""
+    text = f"{a} beats {b} in {100 * share:.0f} % of {question} universes."
+    return {
+        "question": question,
+        "a": a,
+        "b": b,
+        "universes": 2880,
+        "one_map": one_map,
+        "won": f"{100 * share:.0f} %",
+        "lost": f"{100 - 100 * share:.0f} %",
+        "hangs": list(hangs),
+        "text": "none is better." if one_map else text,
+    }
+
+
+def explored(run, said):
+    """Writes verdicts into a run directory as of its shards."""
+    asked = {
+        "region": ("which map points out the object", ["dice", "localization_error"]),
+        "energy": ("which map has its energy there", ["energy_pointing_game"]),
+        "model": ("which map says what the model rests on", ["insertion"]),
+    }
+    sizes = {p.name: p.stat().st_size for p in (run / "shards").glob("*.parquet")}
+    record = {
+        "questions": {n: {"what": w, "metrics": m} for n, (w, m) in asked.items()},
+        "verdicts": said,
+        "shards": sizes,
+    }
+    storage.write_json(run / storage.MULTIVERSE, record)
+
+
+def reported(run):
+    """Words of the report, the parts of a page by id, and its cells."""
     jaxcam.report(run, pictures=0)
     text = (run / "report.html").read_text(encoding="utf-8")
-    assert "jaxcam multiverse" in text
-    assert "universes won" not in text
+    return " ".join("".join(Page(text).words).split()), text
+
+
+def rows_of(text, *names):
+    """Cells of the table rows that hold all names, in words."""
+    rows = re.findall(r"<tr.*?</tr>", text, re.DOTALL)
+    words = [re.sub(r"<[^>]+>", " ", row) for row in rows]
+    return [" ".join(w.split()) for w in words if all(n in w.split() for n in names)]
+
+
+def test_every_comparison_has_a_verdict_of_all_conventions_beside_it(make, tmp_path):
+    run = saved(make(evil=False), tmp_path / "run")
+    words, _ = reported(run)
+    assert words.count("jaxcam multiverse RUN --data DATA says it") == 2
+    assert "nder all conventions" not in words
+    said = [
+        verdict("region", "grad_cam", "cam", 0.71, ["rule", "border"]),
+        verdict("region", "cam", "uniform", 0.99),
+        verdict("energy", "cam", "grad_cam", 0.6),
+        verdict("energy", "cam", "uniform", 0.4, ["region"]),
+        verdict("model", "cam", "grad_cam", 0.9),
+        verdict("region", "cam", "layer_cam", 0.5, one_map=True),
+        verdict("energy", "cam", "layer_cam", 0.5, one_map=True),
+        verdict("region", "centre", "cam", 0.8, ["resizing"]),
+    ]
+    explored(run, said)
+    words, text = reported(run)
+    assert "jaxcam multiverse RUN" not in words
+    # In short, beside both methods and the floor.
+    told = "Under all conventions: grad_cam beats cam in 71 % of region universes."
+    (short,) = (x for x in re.findall(r"<li>(.*?)</li>", text) if told in x)
+    assert short.startswith("cam against grad_cam")
+    told = "cam beats uniform in 99 %"
+    (short,) = (x for x in re.findall(r"<li>(.*?)</li>", text) if told in x)
+    assert short.endswith("Which map has its energy there hangs on region.")
+    # In the table of verdicts.
+    of_pair = rows_of(text, "cam", "grad_cam", "beats")
+    assert len(of_pair) == 1
+    assert of_pair[0].endswith("grad_cam beats cam in 71 % of region universes.")
+    assert rows_of(text, "grad_cam", "layer_cam")[0].endswith(NOTHING)
+
+    def cell(metric, *pair):
+        (row,) = (r for r in rows_of(text, metric, *pair) if r.startswith(metric))
+        return row
+
+    # Beside every metric, by the question that it asks, from its own side.
+    assert cell("dice", "cam", "grad_cam").endswith(
+        "29 % of 2,880; hangs on rule and border"
+    )
+    assert cell("localization_error", "cam", "uniform").endswith("99 % of 2,880")
+    assert cell("energy_pointing_game", "cam", "grad_cam").endswith(" 60 % of 2,880")
+    assert cell("insertion", "cam", "grad_cam").endswith("90 % of 2,880")
+    assert cell("pointing_game", "cam", "grad_cam").endswith(NOTHING)
+    assert cell("dice", "cam", "layer_cam").endswith("one map")
+    # And warnings above all: of what is compared here, each once.
+    warned = re.findall(r'<p class="warning">(.*?)</p>', text)
+    assert warned == [
+        "cam and layer_cam are one map up to rounding: what ranks them is an accident.",
+        "Which map points out the object hangs on rule and border: cam against "
+        "grad_cam. Say which choice was made wherever this is reported.",
+        "Which map has its energy there hangs on region: cam against uniform. Say "
+        "which choice was made wherever this is reported.",
+    ]
+
+
+def test_warnings_name_pairs_together():
+    pairs = list(itertools.combinations("abcdefg", 2))
     said = {
-        "question": "region",
-        "a": "grad_cam",
-        "b": "cam",
-        "universes": 1728,
-        "share": 0.71,
-        "axes": [
-            {"axis": "rule", "decides": True},
-            {"axis": "border", "decides": False},
-        ],
-        "text": "grad_cam beats cam, mostly.",
+        ("region", frozenset(pair)): verdict("region", *pair, 1.0, ["rule"])
+        for pair in pairs[:8]
     }
-    storage.write_json(run / storage.MULTIVERSE, {"verdicts": [said]})
-    jaxcam.report(run, pictures=0)
-    page = Page((run / "report.html").read_text(encoding="utf-8"))
-    words = " ".join("".join(page.words).split())
-    assert "universes won" in words
-    assert "29 %" in words  # Of cam over grad_cam.
-    assert "rule" in words
-    assert "1,728" in words
-    os.utime(run / storage.MULTIVERSE, ns=(0, 0))  # Older than the shards: not shown.
-    jaxcam.report(run, pictures=0)
-    assert "universes won" not in (run / "report.html").read_text(encoding="utf-8")
+    said |= {
+        ("region", frozenset(pair)): verdict("region", *pair, 0.5, one_map=True)
+        for pair in (("c", "d"), ("f", "g"), ("d", "e"), ("c", "e"))
+    }
+    found = universes.Found(said, {"region": "which map is good"}, {})
+    assert universes.warnings(found, pairs) == [
+        "c, d and e are one map up to rounding: what ranks them is an accident.",
+        "f and g are one map up to rounding: what ranks them is an accident.",
+        "Which map is good hangs on rule: a against b; a against c; a against d; a "
+        "against e; a against f; a against g; and 2 more. Say which choice was made "
+        "wherever this is reported.",
+    ]
+    assert universes.warnings(found, [("f", "b")]) == []
+
+
+def test_conventions_of_a_run_that_changed_are_not_shown(make, tmp_path):
+    run = saved(make(evil=False), tmp_path / "run")
+    explored(run, [verdict("region", "cam", "grad_cam", 0.71)])
+    copied = tmp_path / "copied"
+    shutil.copytree(run, copied, copy_function=shutil.copyfile)  # All is as new.
+    os.utime(copied / storage.MULTIVERSE, ns=(0, 0))
+    assert "71 % of region" in reported(copied)[0]
+    storage.write_shard(run, 0, make(evil=False, seed=3).columns)
+    words, _ = reported(run)
+    assert "71 % of region" not in words
+    assert "The run has changed since its conventions were gone through" in words
+    storage.write_json(run / storage.MULTIVERSE, {"verdicts": []})  # Of an old version.
+    assert "The run has changed" in reported(run)[0]
 
 
 def test_what_is_missing_is_named(make, tmp_path, monkeypatch):
