@@ -69,12 +69,12 @@ def batches(
 
     Returns:
       An iterator of dicts: `index` int64[B] (-1 for padding); `id`, `category` and
-      `reason`, lists of strings, and `image_id` where several rows may be of one image;
-      `valid` bool[B]; `image` uint8[B, S, S, 3]; `mask`,
-      `where` and `frame`, bool[B, H, W]; `extent` int32[B, 2]; `boxes` float32[B, N, 4]
-      and `box_valid` bool[B, N]; `candidates`, a list of tuples; `label` int32[B] (-1
-      if unknown); `size` int32[B, 2], original height and width. A row that cannot be
-      read has `valid=False`, its reason, and zeros.
+      `reason`, lists of strings, and `image_id`, where several rows may be of an image;
+      `valid` bool[B]; `image` uint8[B, S, S, 3]; `mask`, `where` and `frame`,
+      bool[B, H, W]; `extent` int32[B, 2]; `boxes` float32[B, N, 4] and `box_valid`
+      bool[B, N]; `candidates`, a list of tuples; `label` int32[B] (-1 if unknown);
+      `size` int32[B, 2], original height and width. A row that cannot be read
+      has `valid=False`, its reason, and zeros.
 
     Raises:
       ValueError: An option is not known, or a number is out of range.
