@@ -67,6 +67,28 @@ def _suite_row(device: str, line: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def throughput_sentence(report: Report) -> str:
+    """The same in a sentence, for the README."""
+    runs = [line for line in report["results"] if "network" in line["case"]]
+    best = {
+        line["case"]["network"]: f"{line['images_per_s']:,.0f} images a second with "
+        f"{line['case']['network']}"
+        for line in runs
+        if line["case"]["precision"] == "highest"
+    }
+    maps = {
+        line["case"]["suite"]: line["maps_per_s"]
+        for line in report["results"]
+        if "suite" in line["case"]
+    }
+    return (
+        f"On one {report['device']} the default suite with floors runs at "
+        f"{' and '.join(best.values())} in float32; the paper's columns alone score "
+        f"{maps['paper']:,.0f} maps a second, the model-free suite "
+        f"{maps['model_free']:,.0f} ([stage by stage](benchmarks/README.md#throughput))."
+    )
+
+
 def scaling_table(report: Report) -> str:
     """Cost of an image and memory against the number of images and processes."""
     heads = (

@@ -172,7 +172,7 @@ def written() -> dict[Path, str]:
     """Every file that has generated parts, as it has to be."""
     package = ROOT / "jaxcam"
     measured = _performance.measurements(RESULTS)
-    zoo = _reports("zoo")[0]
+    zoo, gpu = _reports("zoo")[0], _reports("throughput", "nvidia-h200")[0]
     generated = {
         ROOT / "README.md": {
             "metrics": catalogue.metric_families_markdown(),
@@ -180,6 +180,7 @@ def written() -> dict[Path, str]:
             "pets": pets_table(PETS_BORDER),
             "faithfulness": faithfulness_table(FAITHFULNESS_SHOWN),
             "performance": _performance.short_table(measured),
+            "throughput": _scale_tables.throughput_sentence(gpu),
         },
         ROOT / "benchmarks" / "README.md": {
             "performance": _performance.full_table(measured),
