@@ -85,7 +85,8 @@ def throughput_sentence(report: Report) -> str:
         f"On one {report['device']} the default suite with floors runs at "
         f"{' and '.join(best.values())} in float32; the paper's columns alone score "
         f"{maps['paper']:,.0f} maps a second, the model-free suite "
-        f"{maps['model_free']:,.0f} ([stage by stage](benchmarks/README.md#throughput))."
+        f"{maps['model_free']:,.0f} "
+        "([stage by stage](benchmarks/README.md#throughput))."
     )
 
 
