@@ -14,7 +14,7 @@ import numpy as np
 
 RESAMPLES = 2000
 PERMUTATIONS = 9999
-BLOCK_BYTES = 16 * 2**20
+BLOCK_BYTES = 8 * 2**20
 FLOAT32 = 1e-6
 """Rounding of stored values, relative to them: differences below it are none."""
 CACHED = 2**16
