@@ -65,7 +65,9 @@ def report(
 
 def notes(result: Any, records: Records, *, terminal: bool = True) -> list[str]:
     """Sentences under the tables: what intervals mean, what was left out and why."""
-    how = "dim, the best method is bold" if terminal else f"last, {MARK} is the best"
+    how = "dim, the best method is bold"
+    if not terminal:
+        how = f"last, {MARK} is the best method"
     lines = [f"\n95 % bootstrap intervals over images. Floors and ceiling are {how}."]
     if result.n_missing:
         lines.append(

@@ -154,7 +154,9 @@ def test_compare_says_which_method_is_better(capsys, tmp_path, monkeypatch):
     assert cli.main(["compare", "run"]) == 0
     shown = capsys.readouterr().out
     assert "energy_pointing_game" in shown
-    assert "grad_cam" in shown
+    in_short = shown.partition("In short:")[2]
+    assert "cam against grad_cam: " in in_short
+    assert "jaxcam multiverse RUN says it" in in_short
 
 
 def test_compare_says_which_metrics_agree(capsys, tmp_path, monkeypatch):
