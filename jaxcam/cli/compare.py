@@ -38,7 +38,7 @@ class Compare:
     def run(self) -> int:
         """Runs the command."""
         from jaxcam import _spec, agreement, comparison, storage, tables
-        from jaxcam.reports import findings, universes
+        from jaxcam.reports import findings, subject, universes
 
         wanted = None if self.metrics is None else _spec.split_requests(self.metrics)
         runs = comparison.opened(list(self.runs))
@@ -63,8 +63,11 @@ class Compare:
             console.say(f"\n{self._why_not_over_images()}")
         known = universes.read(runs)
         pairs = list(dict.fromkeys((record["a"], record["b"]) for record in compared))
+        # A curve and its area are one finding.
+        shown = subject.shown_metrics(runs)
+        told = [record for record in compared if wanted or record["metric"] in shown]
         console.say("\nIn short:")
-        for line in findings.in_short(findings.marked(compared), [], {}, known):
+        for line in findings.in_short(findings.marked(told), [], {}, known):
             console.say(f"- {line}")
         for line in filter(None, [*universes.warnings(known, pairs), known.lacking]):
             console.say(line)
