@@ -89,6 +89,12 @@ class Multiverse:
     def contested(self, question: str = "region") -> verdicts.Verdict:
         """The verdict that is least certain, of two methods that are not one map.
 
+        Args:
+          question: One of `questions`.
+
+        Returns:
+          The verdict.
+
         Raises:
           ValueError: It was not asked, or no such pair has a value.
         """
