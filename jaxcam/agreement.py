@@ -277,7 +277,8 @@ def in_words(records: Sequence[Mapping[str, Any]], *, most: int = 5) -> list[str
         some = sorted(found.get(kind, ()), key=lambda r: -abs(r["estimate"]))
         named = [f"{r['a']} and {r['b']} ({r['estimate']:.2f})" for r in some[:most]]
         if len(some) > most:
-            named.append(f"and {len(some) - most} more pairs")
+            more = len(some) - most
+            named.append(f"and {more} more pair{'s' if more > 1 else ''}")
         if named:
             lines.append(f"{head}: {'; '.join(named)}.")
     counted = [

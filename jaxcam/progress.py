@@ -105,7 +105,7 @@ def _rich_bars(
         def advance(description: str, steps: float) -> None:
             finished[description] += steps
             seconds = max(time.monotonic() - started, 1e-9)
-            rate = f"{finished[description] / seconds:.1f} {unit}/s"
+            rate = _rate(finished[description] / seconds, unit)
             completed = done + round(finished[description], 6)
             shown.update(tasks[description], completed=completed, rate=rate)
 
@@ -131,8 +131,22 @@ def _lines(
         left = (total - reached) / max(rate, 1e-9)
         stream.write(
             f"{description}: {int(reached)}/{total} {unit}, "
-            f"{rate:.1f} {unit}/s, {left:.0f} s left\n"
+            f"{_rate(rate, unit)}, {_time(left)} left\n"
         )
         stream.flush()
 
     return advance
+
+
+def _rate(rate: float, unit: str) -> str:
+    """How fast; slow work with two digits, so that it does not seem to stand still."""
+    return f"{rate:.1f} {unit}/s" if rate >= 1 else f"{rate:.2g} {unit}/s"
+
+
+def _time(seconds: float) -> str:
+    """A time as one says it."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -129,7 +129,7 @@ class _Scored:
 
     def open(self, truth: Any) -> None:
         if truth is None:
-            truth = _noted_data(self.run, self.noted.get("operational", {}))
+            truth = noted_data(self.noted, self.run, by="--truth or truth=")
         elif isinstance(truth, str | Path):
             truth = data.open_dataset(truth)
         if truth.fingerprint() != self.settings["data"].get("fingerprint"):
@@ -325,14 +325,28 @@ def _keeps_maps(noted: Mapping[str, Any]) -> bool:
     return bool(noted.get("keep_maps"))
 
 
-def _noted_data(run: Path, noted: Mapping[str, Any]) -> data.Dataset:
-    """The data set where the run found it."""
+def noted_data(
+    manifest: Mapping[str, Any], run: str | Path, *, by: str
+) -> data.Dataset:
+    """The data set of a run, where the run found it.
+
+    Args:
+      manifest: Of the run.
+      run: What the run is called in a complaint.
+      by: How the data set is given otherwise, for the complaint.
+
+    Returns:
+      The data set; whether its files are still the same is for the caller to ask.
+
+    Raises:
+      ValueError: It is not there, or the run does not say where that was.
+    """
+    noted = manifest.get("operational", {})
     while "merged" in noted:
         noted = noted["merged"][0]
     try:
         return data.open_dataset(**noted.get("data") or {})
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(
-            f"The data set of {run} is not where the run found it; say where, by "
-            "--truth or truth=."
+            f"The data set of {run} is not where the run found it; say where, by {by}."
         ) from error

@@ -20,6 +20,9 @@ MARK = "*"
 SURE = 0.05
 """Below it a corrected p-value says that a difference is no chance."""
 
+IDS = 3
+"""Invalid images that are named for each reason."""
+
 _METRICS_ACROSS = 6
 
 
@@ -65,7 +68,9 @@ def report(
 
 def notes(result: Any, records: Records, *, terminal: bool = True) -> list[str]:
     """Sentences under the tables: what intervals mean, what was left out and why."""
-    how = "dim, the best method is bold" if terminal else f"last, {MARK} is the best"
+    how = "dim, the best method is bold"
+    if not terminal:
+        how = f"last, {MARK} is the best method"
     lines = [f"\n95 % bootstrap intervals over images. Floors and ceiling are {how}."]
     if result.n_missing:
         lines.append(
@@ -82,14 +87,17 @@ def notes(result: Any, records: Records, *, terminal: bool = True) -> list[str]:
 
 
 def _invalid(result: Any) -> Iterator[str]:
-    """How many images are invalid for which methods, reason by reason."""
-    found: dict[tuple[str, tuple[str, ...]], int] = {}
+    """Which images are invalid for which methods, reason by reason."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for error in result.errors():
         key = error["reason"], tuple(error["methods"])
-        found[key] = found.get(key, 0) + 1
-    for (reason, methods), count in found.items():
+        found.setdefault(key, []).append(str(error["id"]))
+    for (reason, methods), ids in found.items():
         everywhere = len(methods) == len(result.methods)
-        yield f"{count} x {reason}" + ("" if everywhere else f" ({', '.join(methods)})")
+        of = "" if everywhere else f" ({', '.join(methods)})"
+        named = ", ".join(ids[:IDS])
+        more = f" and {len(ids) - IDS} more" if len(ids) > IDS else ""
+        yield f"{len(ids)} x {reason.removesuffix('.')}{of}: {named}{more}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import jaxcam
 from jaxcam import agreement, cli
@@ -154,7 +155,27 @@ def test_compare_says_which_method_is_better(capsys, tmp_path, monkeypatch):
     assert cli.main(["compare", "run"]) == 0
     shown = capsys.readouterr().out
     assert "energy_pointing_game" in shown
-    assert "grad_cam" in shown
+    in_short = shown.partition("In short:")[2]
+    assert "cam against grad_cam: " in in_short
+    assert "jaxcam multiverse RUN says it" in in_short
+
+
+def test_labels_that_are_no_outputs_are_not_passed_over(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("images", "masks"):
+        (tmp_path / "own" / folder).mkdir(parents=True)
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(picture).save("own/images/a.png")
+    Image.fromarray(np.eye(64, dtype=np.uint8) * 255).save("own/masks/a.png")
+    command = "evaluate --data own --methods cam --metrics pointing_game --no-report"
+    said = "The labels of own (okapi ...) are no outputs of shapes_net: the predicted"
+    assert cli.main(command.split()) == 0
+    assert "The labels of own" not in capsys.readouterr().out
+    (tmp_path / "own" / "labels.csv").write_text("file,label\na.png,okapi\n")
+    assert cli.main([*command.split(), "--limit", "1"]) == 0
+    assert said in capsys.readouterr().out
+    assert cli.main([*command.split(), "--targets", "predicted"]) == 0
+    assert "The labels of own" not in capsys.readouterr().out
 
 
 def test_compare_says_which_metrics_agree(capsys, tmp_path, monkeypatch):

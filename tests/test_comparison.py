@@ -385,7 +385,7 @@ def test_words_name_the_clearest_pairs():
         record("q", "s", 0.3),
     ]
     agree, contradict, rest = agreement.in_words(records, most=1)
-    assert agree == "Agree (interval above 0.5): p and r (0.90); and 1 more pairs."
+    assert agree == "Agree (interval above 0.5): p and r (0.90); and 1 more pair."
     assert "q and r (-0.50)" in contradict
     assert "1 pair lean together" in rest
     assert "1 pair cannot be told" in rest

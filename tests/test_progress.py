@@ -22,6 +22,19 @@ def test_steps_done_before_count_in_the_total_only():
     assert "10/10" in stream.getvalue()
 
 
+def test_slow_work_is_seen_to_go_on(monkeypatch):
+    times = iter([0.0, 50.0, 200.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    stream = io.StringIO()
+    with progress.bar("Working", 400, stream=stream) as advance:
+        advance(1)
+        advance(1)
+    assert stream.getvalue().splitlines() == [
+        "Working: 1/400 images, 0.02 images/s, 5.5 h left",
+        "Working: 2/400 images, 0.01 images/s, 11.1 h left",
+    ]
+
+
 def test_silence():
     stream = io.StringIO()
     with progress.bar("Working", 3, show=False, stream=stream) as advance:

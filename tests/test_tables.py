@@ -214,8 +214,8 @@ def test_report_says_what_is_missing(terminal):
     made = "".join(map(shown, parts))
     assert "The network is untrained" in made
     assert "not finished: 2 rows are missing" in made
-    assert "Invalid rows, left out: 1 x no such file.\n" in made
-    assert "Invalid rows, left out: 1 x NaN in the map (cam).\n" in made
+    assert "Invalid rows, left out: 1 x no such file: i3.\n" in made
+    assert "Invalid rows, left out: 1 x NaN in the map (cam): i6.\n" in made
     assert "Skill: (value - floor)" in made
     assert "dice skill" in made
     assert "95 % bootstrap intervals" in made

@@ -18,7 +18,8 @@ class Compare:
     Paired differences with 95 % bootstrap intervals, sign-flip tests corrected after
     Holm, effect sizes and win rates; between the methods of one run, or of several runs
     over the same data. Then which metrics agree and which contradict each other, by the
-    orders in which they put the images and, with three methods or more, the methods.
+    orders in which they put the images and, with three methods or more, the methods. At
+    the end what all of this says, in words.
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -37,6 +38,7 @@ class Compare:
     def run(self) -> int:
         """Runs the command."""
         from jaxcam import _spec, agreement, comparison, storage, tables
+        from jaxcam.reports import findings, subject, universes
 
         wanted = None if self.metrics is None else _spec.split_requests(self.metrics)
         runs = comparison.opened(list(self.runs))
@@ -59,6 +61,16 @@ class Compare:
                 console.say(tables.agreement(records))
         if ("images", self.coefficient) not in ranked:
             console.say(f"\n{self._why_not_over_images()}")
+        known = universes.read(runs)
+        pairs = list(dict.fromkeys((record["a"], record["b"]) for record in compared))
+        # A curve and its area are one finding.
+        shown = subject.shown_metrics(runs)
+        told = [record for record in compared if wanted or record["metric"] in shown]
+        console.say("\nIn short:")
+        for line in findings.in_short(findings.marked(told), [], {}, known):
+            console.say(f"- {line}")
+        for line in filter(None, [*universes.warnings(known, pairs), known.lacking]):
+            console.say(line)
         if self.out is not None:
             agreeing = [
                 {"over": over, "coefficient": coefficient, **record}

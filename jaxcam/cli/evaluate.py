@@ -90,7 +90,9 @@ class Evaluate:
                 return self._evaluate(asked)
             except KeyboardInterrupt:
                 console.complain(
-                    "Interrupted; the same command goes on where this one stopped."
+                    "Interrupted; the same command goes on after the last whole shard "
+                    f"of {self.shard_size} images. A run with a smaller --shard-size "
+                    "loses less."
                 )
                 return asked.exit_code
 
@@ -205,6 +207,7 @@ class Evaluate:
             )
         else:
             console.show(result)
+            self._say_what_was_explained(result)
             if self.report:
                 model, dataset = _opened(self)
                 grid = {
@@ -213,7 +216,24 @@ class Evaluate:
                 }
                 console.say(f"\n{_reported(self.directory(), dataset=dataset, **grid)}")
         console.say(f"Every value of every image is in {self.directory()}.")
+        if sum(not result.is_floor(method) for method in result.methods) > 1:
+            console.say(
+                "Which method is better, and how sure that is: "
+                f"jaxcam compare {self.directory()}"
+            )
         return conventions.EXIT_OK
+
+    def _say_what_was_explained(self, result) -> None:
+        """Says so where labels were not followed for want of an output."""
+        model, dataset = _opened(self)
+        explained = result.manifest["scientific"]["explained"]
+        labelled = dataset.label_set is not None
+        if self.targets == "auto" and labelled and explained == "predicted":
+            names = ", ".join((dataset.class_names or ())[:3])
+            console.say(
+                f"The labels of {dataset.name}{f' ({names} ...)' if names else ''} are "
+                f"no outputs of {model.name}: the predicted class is explained."
+            )
 
 
 @functools.cache

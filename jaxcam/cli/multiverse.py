@@ -18,7 +18,7 @@ class Multiverse:
     reads the stored maps in all of them, without the model, and says in how many one
     method beats another, in how many clearly, and which conventions that hangs on:
 
-        jaxcam multiverse runs/RUN --data oxford_pets:DIR --picture curve.png
+        jaxcam multiverse runs/RUN --picture curve.png
 
     What was found is written to multiverse.json in the run directory, which `jaxcam
     report` shows. An interrupted sweep goes on where it stopped.
@@ -26,8 +26,9 @@ class Multiverse:
 
     run_directory: tyro.conf.Positional[Path]
     """Run directory, with maps."""
-    data: str
-    """The data set of the run, as it was given to `jaxcam evaluate`."""
+    data: str | None = None
+    """The data set of the run, as it was given to `jaxcam evaluate`; by default it is
+    looked for where the run found it."""
     methods: str | None = None
     """Methods, separated by commas; by default all that have maps."""
     question: str = "region"

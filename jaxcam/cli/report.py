@@ -19,7 +19,7 @@ class Report:
     distributions, whether the metrics agree, a gallery of good, bad and misinterpreted
     images, invalid rows, the manifests. Several runs over the same data share a report:
 
-        jaxcam report runs/a runs/b --out both.html --data PETS
+        jaxcam report runs/a runs/b --out both.html
     """
 
     runs: tyro.conf.Positional[tuple[Path, ...]]
@@ -27,7 +27,8 @@ class Report:
     out: Path | None = None
     """The file; by default report.html in the first run directory."""
     data: str | None = None
-    """Where the images are, as given to evaluate; not needed for procedural ones."""
+    """Where the images are, as given to evaluate; by default where the run found
+    them."""
     labels: Literal["coarse", "exact"] = "coarse"
     """As given to evaluate."""
     pictures: int = 4

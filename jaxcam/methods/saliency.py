@@ -111,7 +111,9 @@ def _look_up(name: str) -> _spec.MethodSpec:
     if name not in table():
         near = difflib.get_close_matches(name, table(), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else "."
-        raise ValueError(f"There is no method {name!r}{hint}")
+        raise ValueError(
+            f"There is no method {name!r}{hint} `jaxcam list methods` shows them all."
+        )
     return table()[name]
 
 

@@ -71,17 +71,17 @@ class Model:
     """
 
     name: str
-    params: PyTree
-    network: Network
+    params: PyTree = dataclasses.field(repr=False)
+    network: Network = dataclasses.field(repr=False)
     input: InputSpec
     layers: tuple[str, ...]
     default_layer: str | None = None
     cam_layer: str | None = None
-    class_names: tuple[str, ...] | None = None
+    class_names: tuple[str, ...] | None = dataclasses.field(default=None, repr=False)
     label_set: str | None = None
-    class_to_output: np.ndarray | None = None
+    class_to_output: np.ndarray | None = dataclasses.field(default=None, repr=False)
     trained: bool = True
-    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def description(self) -> dict[str, Any]:

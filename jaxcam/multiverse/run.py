@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxcam
-from jaxcam import columns, data, progress, registry, results, storage
+from jaxcam import columns, data, progress, registry, rescoring, results, storage
 from jaxcam.multiverse import curves, picture, sweep, table, universes, verdicts
 
 FOLDER = "multiverse"
@@ -88,6 +88,12 @@ class Multiverse:
 
     def contested(self, question: str = "region") -> verdicts.Verdict:
         """The verdict that is least certain, of two methods that are not one map.
+
+        Args:
+          question: One of `questions`.
+
+        Returns:
+          The verdict.
 
         Raises:
           ValueError: It was not asked, or no such pair has a value.
@@ -160,7 +166,7 @@ class Multiverse:
 
 def explore(
     run: str | Path,
-    dataset: Any,
+    dataset: Any = None,
     *,
     methods: Sequence[str] | None = None,
     floors: Sequence[str] = FLOORS,
@@ -177,7 +183,8 @@ def explore(
 
     Args:
       run: Run directory, with maps.
-      dataset: The run's data set, or what `jaxcam.data.open_dataset` takes.
+      dataset: The run's data set, or what `jaxcam.data.open_dataset` takes; by default
+        where the run found it.
       methods: Which; by default all that have maps.
       floors: Floors that each method is compared with, of "centre" and "uniform".
       batch_size: Images at a time; changes the speed, never a value.
@@ -188,10 +195,13 @@ def explore(
 
     Raises:
       FileNotFoundError: The directory holds no run.
-      ValueError: The run kept no maps, is of another data set, or there are no two
-        methods to compare.
+      ValueError: The run kept no maps, is of another data set, that is not to be found,
+        or there are no two methods to compare.
     """
     run = Path(run)
+    if dataset is None:
+        manifest = storage.read_manifest(run)
+        dataset = rescoring.noted_data(manifest, run, by="--data or dataset=")
     if isinstance(dataset, str | Path):
         dataset = data.open_dataset(dataset)
     plan = _plan(run, dataset, methods, floors, batch_size)

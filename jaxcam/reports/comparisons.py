@@ -14,7 +14,7 @@ from jaxcam import (
     summaries,
     tables,
 )
-from jaxcam.reports import figures, subject
+from jaxcam.reports import figures, findings, subject
 
 
 def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]:
@@ -35,11 +35,10 @@ def compared(runs: subject.Runs, metrics: Sequence[str]) -> list[dict[str, Any]]
             runs, metrics=some, resamples=draws, permutations=tests
         )
     found.sort(key=lambda record: metrics.index(record["metric"]))
-    for record in found:
-        record["written"] = tables.cell(record | {"estimate": record["difference"]})
-        record["sure"] = record["p_holm"] < tables.SURE
-        record["against_floor"] = record["b"].partition(" @ ")[0] == results.FLOOR
-    return found
+    return [
+        record | {"written": tables.cell(record | {"estimate": record["difference"]})}
+        for record in findings.marked(found)
+    ]
 
 
 def ranked(

@@ -6,15 +6,31 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jaxcam import agreement
+from jaxcam import agreement, results, tables
 from jaxcam.reports import universes as universes_module
+
+
+def marked(compared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Comparisons, each with whether it is certain and against the floor.
+
+    Args:
+      compared: Records of `jaxcam.compare`.
+    """
+    return [
+        {
+            **record,
+            "sure": record["p_holm"] < tables.SURE,
+            "against_floor": record["b"].partition(" @ ")[0] == results.FLOOR,
+        }
+        for record in compared
+    ]
 
 
 def verdicts(compared: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of each pair of methods, on which metrics which one is better for certain.
 
     Args:
-      compared: Records of `jaxcam.compare`, each also with `sure` and `against_floor`.
+      compared: Records of `jaxcam.compare`, as `marked` returns them.
 
     Returns:
       Records with `a`, `b`, and the metrics on which a is `better`, `worse`, or neither
@@ -126,15 +142,35 @@ def _leaders(found: Sequence[Mapping[str, Any]]) -> list[str]:
         none = f"none is beaten for certain on any of {len(total)} metrics"
         return [f"No method stands out: {each if fewest else none}."]
     who, verb = _listed(leading), "leads" if len(leading) == 1 else "lead"
-    others = "; ".join(
-        f"{name}: on {len(metrics)}"
+    others = ", ".join(
+        f"{name} on {len(metrics)}"
         for name, metrics in beaten.items()
         if name not in leading
     )
-    return [
-        f"{who} {verb}: another method is better for certain on {fewest} of "
-        f"{len(total)} metrics ({others})."
+    each = "it is" if len(leading) == 1 else "each is"
+    line = f"{who} {verb}: {each} beaten for certain on {fewest or 'none'} of "
+    line += f"{len(total)} metrics, {others}."
+    return [line + _hardly_above_the_floor(found, leading)]
+
+
+def _hardly_above_the_floor(
+    found: Sequence[Mapping[str, Any]], leading: Sequence[str]
+) -> str:
+    """That the best of several may still have shown little."""
+    low = [
+        v["a"]
+        for v in found
+        if v["against_floor"]
+        and v["a"] in leading
+        and len(v["better"]) <= len(v["worse"]) + len(v["unclear"])
     ]
+    if not low:
+        return ""
+    verb = "beats" if len(low) == 1 else "beat"
+    return (
+        f" But {_listed(low)} {verb} a map that says nothing on no more than half of "
+        "the metrics."
+    )
 
 
 def _listed(names: Sequence[str], most: int = 4) -> str:

@@ -15,11 +15,11 @@ MOST = 6
 
 UNKNOWN = (
     "Whether these rankings hang on a convention is not known yet: jaxcam multiverse "
-    "RUN --data DATA says it within minutes, and jaxcam report RUN then shows it."
+    "RUN says it within minutes, and jaxcam report RUN then shows it."
 )
 STALE = (
     "The run has changed since its conventions were gone through: jaxcam multiverse "
-    "RUN --data DATA does it again, and jaxcam report RUN then shows it."
+    "RUN does it again, and jaxcam report RUN then shows it."
 )
 
 

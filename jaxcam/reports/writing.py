@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxcam import comparison, data, plot, results
+from jaxcam import comparison, data, plot, rescoring, results
 from jaxcam.reports import content
 
 NAME = "report.html"
@@ -54,8 +55,8 @@ def report(
       out: The file; by default `report.html` in the run directory, or the first of
         them.
       dataset: Where the images of the gallery are, or what `jaxcam.data.open_dataset`
-        takes; by default the data set that the run names, if it can be opened and is
-        the same. Without images the gallery says how to get them.
+        takes; by default where the run found it, if it is still there and the
+        same. Without images the gallery says how to get them.
       pictures: Images of each kind in the gallery; 0 leaves it out.
       by: Metric that decides which images are good or bad; the energy pointing game by
         default.
@@ -116,7 +117,8 @@ def _images(
     opened: Mapping[str, results.Result], dataset: data.Dataset | str | Path | None
 ) -> tuple[data.Dataset | None, str]:
     """The data set of the runs, or why it is not at hand."""
-    described = next(iter(opened.values())).manifest["scientific"].get("data")
+    manifest = next(iter(opened.values())).manifest
+    described = manifest["scientific"].get("data")
     described = described if isinstance(described, Mapping) else {}
     name, wanted = described.get("name"), described.get("fingerprint")
     if dataset is not None:
@@ -132,13 +134,14 @@ def _images(
     how = "run jaxcam report with --data and what the run was evaluated on"
     if name is None or name == "arrays":
         return None, f"The run does not say which images it is about; {how}."
-    try:
-        dataset = data.open_dataset(name)
-        same = wanted is None or dataset.fingerprint() == wanted
-    except (OSError, ValueError):
-        same = False
-    if same:
-        return dataset, ""
+    for find in (
+        lambda: rescoring.noted_data(manifest, name, by="dataset="),
+        lambda: data.open_dataset(name),
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            dataset = find()
+            if wanted is None or dataset.fingerprint() == wanted:
+                return dataset, ""
     return None, f"The images of {name} are not at hand here; {how} to see them."
 
 

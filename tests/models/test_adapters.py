@@ -229,3 +229,9 @@ def test_images_are_checked_and_resized():
         model(np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(TypeError, match="uint8"):
         model(np.zeros((1, 8, 8, 3), np.int32))
+
+
+def test_a_model_is_shown_without_its_parameters():
+    shown = repr(models.load("shapes_net"))
+    assert shown.startswith("Model(name='shapes_net', input=InputSpec(size=(64, 64)")
+    assert len(shown) < 1000

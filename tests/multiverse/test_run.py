@@ -176,7 +176,7 @@ def test_values_do_not_depend_on_batches_and_shards_are_kept(
     assert [path.stem for path in kept] == ["00000", "00001", "00002"]
     with monkeypatch.context() as patch:
         patch.setattr(sweeping._Plan, "sums", refused)
-        again = multiverse.explore(evaluated, DATA)
+        again = multiverse.explore(evaluated)  # The data, where the run found it.
     kept[1].unlink()
     mended = multiverse.explore(evaluated, DATA, batch_size=3)
     for one, other, third in zip(

@@ -145,6 +145,13 @@ def test_without_images_it_says_how_to_get_them(make, tmp_path):
     assert "Values" in words
     given = jaxcam.report(run, dataset="shapes:test,n=12")
     assert "data:image/webp" in given.read_text(encoding="utf-8")
+    # Where the run found them they need not be given.
+    found = {"operational": {"data": {"spec": "shapes:test,n=12"}}}
+    again = results.Result.from_columns(
+        result.columns, {"scientific": scientific} | found
+    )
+    given = jaxcam.report(again, tmp_path / "found.html")
+    assert "data:image/webp" in given.read_text(encoding="utf-8")
     with pytest.raises(ValueError, match="is not the data set of the run"):
         jaxcam.report(run, dataset="shapes:test,n=13")
 
@@ -256,7 +263,7 @@ def rows_of(text, *names):
 def test_every_comparison_has_a_verdict_of_all_conventions_beside_it(make, tmp_path):
     run = saved(make(evil=False), tmp_path / "run")
     words, _ = reported(run)
-    assert words.count("jaxcam multiverse RUN --data DATA says it") == 2
+    assert words.count("jaxcam multiverse RUN says it") == 2
     assert "nder all conventions" not in words
     said = [
         verdict("region", "grad_cam", "cam", 0.71, ["rule", "border"]),
