@@ -27,7 +27,14 @@
 # [![Open In Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/jaxcam/jaxcam/blob/main/notebooks/02_table1.ipynb)
 
 # %%
-# On Colab first: %pip install -q jaxcam-eval   (a preinstalled JAX is left as it is)
+import importlib.util
+import subprocess
+import sys
+
+if importlib.util.find_spec("jaxcam") is None:  # On Colab; a preinstalled JAX stays.
+    command = [sys.executable, "-m", "pip", "install", "-q", "jaxcam-eval[viz]"]
+    subprocess.run(command, check=True)
+
 import os
 from pathlib import Path
 
