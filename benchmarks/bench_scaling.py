@@ -92,22 +92,23 @@ def run_one(
     )
     end = time.perf_counter()
     own = images // share[1]
-    skipped = shard // (own // len(watch.times) or 1)
     return {
         "ms": 1e3 * _steady(watch, own, shard),
-        "until_first_shard_s": watch.times[min(skipped, len(watch.times) - 1)] - start,
+        "until_first_shard_s": watch.times[_first(watch, own, shard) - 1] - start,
         "finishing_s": end - watch.times[-1],
         "loop_peak_mb": watch.peak,
         "peak_mb": peak_mb(),
-        "began": watch.times[0],
-        "ended": watch.times[-1],
     }
+
+
+def _first(watch: Watch, images: int, shard: int) -> int:
+    """Batches of the first shard."""
+    return max(1, round(len(watch.times) * shard / images))
 
 
 def _steady(watch: Watch, images: int, shard: int) -> float:
     """Seconds an image behind the first shard."""
-    batches = len(watch.times)
-    first = max(1, round(batches * shard / images))
+    batches, first = len(watch.times), _first(watch, images, shard)
     counted = images * (batches - first) / batches
     return (watch.times[-1] - watch.times[first - 1]) / counted
 

@@ -184,7 +184,7 @@ def measure(
     """One line: a network at one batch size and precision."""
     run = run_of(model, dataset, batch, precision)
     start = time.perf_counter()
-    with evaluation._matmul_precision(precision):
+    with evaluation.matmul_precision(precision):
         alone = stages(run, 3 * rounds)
     named = {n: f"{n} processes" if n else "threads" for n in workers}
     reading = {named[n]: input_alone(run, n) for n in workers}
