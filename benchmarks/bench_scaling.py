@@ -138,17 +138,19 @@ def started(arguments: Sequence[Any], cores: Sequence[int]) -> subprocess.Popen:
         "PJRT_NPROC": str(_timing.CORES),
     }
 
-    def pin() -> None:
-        os.sched_setaffinity(0, set(cores))
-
-    return subprocess.Popen(
-        [*command, *map(str, arguments)],
-        env=os.environ | variables,
-        stdout=subprocess.PIPE,
-        text=True,
-        preexec_fn=pin,  # Before the child's threads are there.
-        cwd=Path(__file__).parents[1],
-    )
+    # A child has the cores of the thread that starts it.
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        return subprocess.Popen(
+            [*command, *map(str, arguments)],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+    finally:
+        os.sched_setaffinity(0, own)
 
 
 def ended(process: subprocess.Popen) -> dict[str, Any]:
